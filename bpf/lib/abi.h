@@ -1,0 +1,192 @@
+/* abi.h: every struct, enum and constant that crosses kernel and user space.
+ *
+ * userspace/node/abi.py mirrors this file; tests/bpf/test_abi.py compares both through BTF. A
+ * change of layout or meaning raises ABI_VERSION, which is part of the pin path: an old map is
+ * never read with a new layout. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d. __be16 is network
+ * order, everything else host order. No struct has implicit padding: keys are hashed as bytes, so
+ * each byte must be written. */
+#ifndef UNILB_ABI_H
+#define UNILB_ABI_H
+
+#include <linux/types.h>
+
+#define ABI_VERSION 1
+
+/* One prime for every Maglev ring. 65537 is Katran's; 16381 keeps 64 services in 8 MiB and is still
+ * >= 100 slots per target up to 160 targets. */
+#define RING_SIZE 16381
+
+struct addr {
+	__u8 bytes[16];
+};
+
+/* A packet's flow as it arrives. vni is 0 outside every VPC. Key of `sessions`. */
+struct flow {
+	struct addr saddr;
+	struct addr daddr;
+	__be16 sport;
+	__be16 dport;
+	__u32 vni;
+	__u8 proto;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct flow) == 44, "abi");
+
+enum direction {
+	DIRECTION_FORWARD = 1, /* from who opened the session */
+	DIRECTION_REPLY = 2,
+};
+
+/* Bits of session.tcp_seen: what this direction has shown so far. */
+enum tcp_seen {
+	SEEN_SYN = 1,
+	SEEN_DATA = 2, /* any segment without SYN */
+	SEEN_FIN = 4,
+	SEEN_RST = 8,
+	SEEN_PEER = 16, /* the other direction has sent a segment without SYN: its socket exists */
+};
+
+/* One direction of an FNAT session. `peer` is the flow of the other direction as that arrives;
+ * together with the key it says everything about the rewrite: this direction leaves from
+ * (peer.daddr, peer.dport) to (peer.saddr, peer.sport) in VPC peer.vni. Both directions are created
+ * together by the datapath and removed together by the node (userspace/node/ageing.py). Counters
+ * count packets as they arrive; *_ns is bpf_ktime_get_ns(). */
+struct session {
+	struct flow peer;
+	__u8 direction;	     /* enum direction */
+	__u8 tcp_seen;	     /* enum tcp_seen */
+	__be16 tunnel_sport; /* outer UDP source port, constant per session */
+	__u64 created_ns;
+	__u64 last_seen_ns;
+	__u64 packets;
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct session) == 80, "abi");
+
+/* What a unique IP stands for. Key of `endpoints`: the unique IP (struct addr). */
+struct endpoint {
+	struct addr addr; /* in its VPC */
+	struct addr vtep;
+	__u32 vni;
+	__u8 mac[6]; /* of the VM: ARP is never spoken */
+	__u16 mtu;   /* of the inner packet, bytes */
+};
+_Static_assert(sizeof(struct endpoint) == 44, "abi");
+
+/* Who may send into a VNI. The entry with a zero vtep says that the VNI exists at all. Key of
+ * `vteps`. */
+struct vtep_key {
+	struct addr vtep;
+	__u32 vni;
+};
+_Static_assert(sizeof(struct vtep_key) == 20, "abi");
+
+struct traffic {
+	__u64 packets;
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct traffic) == 16, "abi");
+
+struct service_key {
+	struct addr addr;
+	__be16 port;
+	__u8 proto;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct service_key) == 20, "abi");
+
+/* `ring` is a slot of `rings`: slot r covers the entries r * RING_SIZE .. (r + 1) * RING_SIZE - 1.
+ * A new ring is written to a free slot first and becomes the service's by this one update. */
+struct service {
+	__u32 ring;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct service) == 8, "abi");
+
+/* A gateway that a ring may name. Index 0 is never a target, so an unwritten ring entry is found
+ * out. */
+struct target {
+	struct addr addr;
+	__be16 port;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct target) == 20, "abi");
+
+/* Value of `owned`: why packets to this address are the datapath's business. */
+enum owned {
+	OWNED_VIP = 1,
+	OWNED_LADDR = 2,
+};
+
+/* The machine itself: the one entry of `machine`. */
+struct machine {
+	struct addr underlay; /* source of VXLAN packets, and the address they are accepted on */
+	__u32 underlay_ifindex;
+	__u32 vpc_ifindex; /* the device that the unique IPs are routed to */
+	__u8 vpc_mac[6];   /* of that device */
+	__u8 inner_mac[6]; /* what VMs know as the gateway's MAC */
+	__u32 laddr_count; /* entries 0 .. laddr_count - 1 of `laddrs` are valid */
+	__u16 port_min;	   /* FNAT local ports, inclusive */
+	__u16 port_max;
+	__u16 toa_mss; /* MSS offered to clients at the L4 tier: leaves room for the TOA option */
+	__u8 toa_kind; /* 254 unless configured */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct machine) == 48, "abi");
+
+/* The client of a connection that the L4 tier opened, as its TOA option says. Socket storage. */
+struct client {
+	struct addr addr;
+	__be16 port;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct client) == 20, "abi");
+
+/* Why a packet was dropped: index of `drops`, and the metric label in lower case without the
+ * prefix. */
+enum drop_reason {
+	DROP_NONE = 0,
+	DROP_MALFORMED,	      /* truncated, or lengths that contradict each other */
+	DROP_FRAGMENT,	      /* an IPv4 fragment: its ports are unknown */
+	DROP_IP_OPTIONS,      /* an IPv4 header longer than 20 bytes */
+	DROP_PROTOCOL,	      /* neither TCP nor anything a service is defined for */
+	DROP_TTL_EXPIRED,     /* would leave with TTL 0 */
+	DROP_NO_SERVICE,      /* a VIP, but nothing is published on this port */
+	DROP_NO_TARGET,	      /* the service's ring is empty */
+	DROP_NO_SESSION,      /* no session, and not the first packet of one */
+	DROP_NO_LADDR,	      /* no local address is configured */
+	DROP_PORTS_EXHAUSTED, /* no local port could be claimed within the probes */
+	DROP_TABLE_FULL,      /* `sessions` is full: old sessions live, new ones are refused */
+	DROP_NO_ENDPOINT,     /* no VPC endpoint has this unique IP */
+	DROP_STALE_ENDPOINT,  /* the unique IP now belongs to another endpoint than when the session
+				 began */
+	DROP_TOO_BIG,	      /* longer than the endpoint's MTU */
+	DROP_NO_ROUTE,	      /* the kernel has no route for the outer packet */
+	DROP_ENCAP,	      /* no room for the outer headers */
+	DROP_VXLAN_HEADER,    /* flags other than "VNI valid", or reserved bits set */
+	DROP_VNI_UNKNOWN,     /* no VPC has this VNI */
+	DROP_VTEP_UNKNOWN,    /* this VTEP hosts no endpoint of that VNI */
+	DROP_INNER_MAC,	      /* the inner frame is not addressed to this gateway */
+	DROP_INNER_PROTOCOL,  /* the inner frame carries no IPv4 */
+	DROP_ECN,      /* congestion experienced outside, not ECN-capable inside (RFC 6040) */
+	DROP_INTERNAL, /* a helper failed that does not fail; see the node's log */
+	DROP_REASONS,
+};
+
+/* What is worth counting besides drops: index of `events`. */
+enum event {
+	EVENT_SESSION_NEW = 0,
+	EVENT_SESSION_REOPENED, /* SYN over a session that was closing */
+	EVENT_PORT_PROBE,	/* a local port was taken, another was tried */
+	EVENT_TOA_WRITTEN,
+	EVENT_TOA_NO_ROOM, /* header or MTU full, or a GSO packet: the segment went without the
+			      option */
+	EVENT_TOA_READ,
+	EVENT_TOA_UNTRUSTED, /* an option from an address that is no L4 node */
+	EVENT_ENCAP,
+	EVENT_DECAP,
+	EVENT_NEIGH_SLOW, /* no neighbour entry yet: the kernel resolved it */
+	EVENTS,
+};
+
+#endif

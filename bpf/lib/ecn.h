@@ -1,0 +1,37 @@
+/* ecn.h: explicit congestion notification across the tunnel (RFC 6040). */
+#ifndef UNILB_ECN_H
+#define UNILB_ECN_H
+
+#include "rewrite.h"
+
+#define ECN_MASK 3
+#define ECN_NOT	 0
+#define ECN_CE	 3
+#define IPV4_TOS 1
+
+/* Returns the outer TOS byte: the inner one's ECN field, in RFC 6040 normal mode, and none of its
+ * DSCP. */
+static __always_inline u8 ecn_encap(u8 inner_tos)
+{
+	return inner_tos & ECN_MASK;
+}
+
+/* True when RFC 6040 section 4.2 asks for the packet to be dropped: congestion was marked where it
+ * cannot be told. */
+static __always_inline int ecn_lost(u8 outer_tos, u8 inner_tos)
+{
+	return (outer_tos & ECN_MASK) == ECN_CE && (inner_tos & ECN_MASK) == ECN_NOT;
+}
+
+/* Carries an outer congestion mark into the inner header. Returns 0 or a negative errno. */
+static __always_inline int ecn_decap(struct __sk_buff *skb, const struct packet *pkt, u8 outer_tos)
+{
+	u8 tos = pkt->tos | ECN_CE;
+
+	if ((outer_tos & ECN_MASK) != ECN_CE || tos == pkt->tos)
+		return 0;
+	return bpf_l3_csum_replace(skb, pkt->l3 + IPV4_CSUM, bpf_htons(pkt->tos), bpf_htons(tos), 2)
+		   ?: bpf_skb_store_bytes(skb, pkt->l3 + IPV4_TOS, &tos, 1, 0);
+}
+
+#endif

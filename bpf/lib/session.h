@@ -1,0 +1,153 @@
+/* session.h: find, open and touch FNAT sessions.
+ *
+ * A session is two entries of one table, one per direction, each naming the other as its peer. Here
+ * they are created; only the node removes them (userspace/node/ageing.py), and here when a SYN
+ * reuses a closing session's flow. */
+#ifndef UNILB_SESSION_H
+#define UNILB_SESSION_H
+
+#include <uapi/asm-generic/errno-base.h>
+#include "parse.h"
+#include "verdict.h"
+
+/* Cilium found more than about 25 tries useless (PR 37389); a random second choice avoids the runs
+ * of used ports that defeat a linear probe (#33074). */
+#define PORT_PROBES 16
+
+/* Outer source ports of VXLAN: the dynamic range, as RFC 7348 section 5 recommends. */
+#define TUNNEL_SPORT_MIN  49152
+#define TUNNEL_SPORT_MASK 0x3fff
+
+/* Returns 32 well mixed bits of the flow: murmur3's finaliser over each word. The same on every
+ * machine, so that all L4 nodes steer a flow to the same target. */
+static __always_inline u32 flow_hash(const struct flow *flow)
+{
+	const u32 *word = (const u32 *)flow;
+	u32 hash = 0x9e3779b9;
+
+#pragma unroll
+	for (int i = 0; i < (int)(sizeof(*flow) / 4); i++) {
+		hash ^= word[i];
+		hash ^= hash >> 16;
+		hash *= 0x85ebca6b;
+		hash ^= hash >> 13;
+		hash *= 0xc2b2ae35;
+	}
+	return hash ^ (hash >> 16);
+}
+
+static __always_inline u8 seen_of(const struct packet *pkt)
+{
+	u8 seen = pkt->syn ? SEEN_SYN : SEEN_DATA;
+
+	if (pkt->fin)
+		seen |= SEEN_FIN;
+	if (pkt->rst)
+		seen |= SEEN_RST;
+	return seen;
+}
+
+/* Notes that the packet passed. Plain adds: two CPUs in one direction at once may lose a count,
+ * never a session. */
+static __always_inline void session_touch(struct session *session, const struct packet *pkt)
+{
+	u8 seen = session->tcp_seen;
+
+	session->last_seen_ns = bpf_ktime_get_ns();
+	session->packets += 1;
+	session->bytes += pkt->ip_len;
+	if (pkt->flow.proto != IPPROTO_TCP)
+		return;
+	if (!pkt->syn && !(seen & SEEN_DATA)) {
+		struct session *peer = sessions.lookup(&session->peer);
+
+		if (peer)
+			peer->tcp_seen |= SEEN_PEER;
+	}
+	seen |= seen_of(pkt);
+	if (seen != session->tcp_seen)
+		session->tcp_seen |= seen;
+}
+
+/* True when a SYN on this session's flow begins a new one: either end has said FIN or RST. */
+static __always_inline int session_closing(const struct session *session)
+{
+	struct session *peer;
+
+	if (session->tcp_seen & (SEEN_FIN | SEEN_RST))
+		return 1;
+	peer = sessions.lookup((struct flow *)&session->peer);
+	return !peer || (peer->tcp_seen & (SEEN_FIN | SEEN_RST));
+}
+
+static __always_inline void session_remove(struct flow *flow, struct session *session)
+{
+	struct flow peer = session->peer;
+
+	sessions.delete(flow);
+	sessions.delete(&peer);
+}
+
+/* Completes `reply` with a local address and port that no other session uses towards the same
+ * remote end, by inserting the reply entry: the insertion is the claim, so two CPUs never share
+ * one. Returns enum drop_reason. */
+static __always_inline int claim_port(const struct flow *flow, struct flow *reply,
+				      const struct machine *machine, struct session *session)
+{
+	u32 span = machine->port_max - machine->port_min + 1;
+	u32 hash = flow_hash(flow);
+
+	if (!machine->laddr_count || !span)
+		return DROP_NO_LADDR;
+	for (int i = 0; i < PORT_PROBES; i++) {
+		u32 index = (hash >> 16) % machine->laddr_count;
+		struct addr *laddr = laddrs.lookup(&index);
+		int err;
+
+		if (!laddr)
+			return DROP_NO_LADDR;
+		reply->daddr = *laddr;
+		reply->dport = bpf_htons(machine->port_min + hash % span);
+		err = sessions.insert(reply, session);
+		if (!err)
+			return DROP_NONE;
+		if (err != -EEXIST)
+			return DROP_TABLE_FULL;
+		count(EVENT_PORT_PROBE);
+		hash = bpf_get_prandom_u32();
+	}
+	return DROP_PORTS_EXHAUSTED;
+}
+
+/* Opens a session for the packet's flow. `reply` holds the remote end (saddr, sport), vni and
+ * proto, and receives the claimed local end. Returns enum drop_reason; on DROP_NONE both entries
+ * exist. Not counted as seen: the caller touches the session that it finds next. */
+static __always_inline int session_open(const struct packet *pkt, struct flow *reply,
+					const struct machine *machine)
+{
+	struct session session = {};
+	int reason;
+	int err;
+
+	session.created_ns = session.last_seen_ns = bpf_ktime_get_ns();
+	session.tunnel_sport =
+	    bpf_htons(TUNNEL_SPORT_MIN + (flow_hash(&pkt->flow) & TUNNEL_SPORT_MASK));
+	session.direction = DIRECTION_REPLY;
+	session.peer = pkt->flow;
+	reason = claim_port(&pkt->flow, reply, machine, &session);
+	if (reason != DROP_NONE)
+		return reason;
+	session.direction = DIRECTION_FORWARD;
+	session.peer = *reply;
+	err = sessions.insert((struct flow *)&pkt->flow, &session);
+	if (err)
+		sessions.delete(reply);
+	if (err && err != -EEXIST)
+		return DROP_TABLE_FULL;
+	/* -EEXIST: the same SYN on another CPU was first; its session serves this packet too. */
+	if (!err)
+		count(EVENT_SESSION_NEW);
+	return DROP_NONE;
+}
+
+#endif
