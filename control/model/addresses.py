@@ -1,0 +1,50 @@
+"""IPv4 addresses, networks and MAC addresses as our own resources write them, checked and in one spelling."""
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+
+from control.model.errors import ModelError
+
+IPV4 = {"type": "string", "format": "ipv4"}
+_MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}\Z")
+
+
+def bad_field(field: str, why: str) -> ModelError:
+    """The error for a field whose schema passed but whose meaning is wrong."""
+    return ModelError(f'invalid configuration: property "{field}" validation failed: {why}')
+
+
+def unicast(text: str, field: str) -> IPv4Address:
+    """The address, if a machine can have it: not 0.0.0.0/8, loopback, multicast, reserved or broadcast."""
+    try:
+        address = IPv4Address(text)
+    except AddressValueError:
+        raise bad_field(field, f'"{text}" is not an IPv4 address') from None
+    if address.is_multicast or address.is_reserved or address.is_loopback or address in IPv4Network("0.0.0.0/8"):
+        raise bad_field(field, f"{address} is not a unicast address of a machine")
+    return address
+
+
+def network(text: str, field: str) -> IPv4Network:
+    """The network; bits outside the mask must be 0."""
+    try:
+        return IPv4Network(text)
+    except ValueError:
+        raise bad_field(field, f'"{text}" is not an IPv4 network (address/length, host bits 0)') from None
+
+
+def is_usable(address: IPv4Address, within: IPv4Network) -> bool:
+    """True when a machine inside `within` can have `address`: its network and broadcast addresses are nobody's."""
+    if address not in within:
+        return False
+    return within.prefixlen >= 31 or address not in (within.network_address, within.broadcast_address)
+
+
+def unicast_mac(text: str, field: str) -> str:
+    """Lower-case, colons, neither all zero nor a group address."""
+    if not _MAC.match(text):
+        raise bad_field(field, f'"{text}" is not a MAC address')
+    mac = text.lower()
+    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+        raise bad_field(field, f"{mac} is not a unicast MAC address")
+    return mac

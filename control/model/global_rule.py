@@ -1,0 +1,36 @@
+"""Global rule: plugins that run for every request, before those of its route."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from control.model.fields import ID, PLUGINS, TIMESTAMP, text_of_id
+from control.model.plugins import check_plugins
+from control.model.schema import check_configuration, compile_schema
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"id": ID, "plugins": PLUGINS, "create_time": TIMESTAMP, "update_time": TIMESTAMP},
+    "required": ["id", "plugins"],
+    "additionalProperties": False,
+}
+
+_check = compile_schema(SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalRule:
+    """`plugins`: name -> configuration. No plugin is in two rules."""
+
+    id: str
+    plugins: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, doc: object, id: str | None = None) -> Self:
+        """Read a stored rule; `id` stands in where the object has none. Raises ModelError."""
+        if id is not None and isinstance(doc, dict):
+            doc = {"id": id, **doc}
+        check_configuration(_check, doc)
+        assert isinstance(doc, dict)
+        check_plugins(doc["plugins"])
+        return cls(text_of_id(doc["id"]), doc["plugins"])

@@ -1,0 +1,59 @@
+"""Node: a machine that runs `unilb node`, as a gateway or in the L4 tier."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from control.model.addresses import IPV4, bad_field, unicast
+from control.model.fields import COMMON, text_of_id
+from control.model.schema import check_configuration, compile_schema
+
+MAX_LADDRS = 256
+_LOCAL_PORT = {"type": "integer", "minimum": 1024, "maximum": 65535}
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        **COMMON,
+        "role": {"type": "string", "enum": ["gateway", "l4"]},
+        "zone": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9-_.]+$"},
+        "address": IPV4,
+        "laddrs": {"type": "array", "items": IPV4, "maxItems": MAX_LADDRS, "uniqueItems": True},
+        "port_min": _LOCAL_PORT,
+        "port_max": _LOCAL_PORT,
+    },
+    "required": ["role", "zone", "address"],
+    "additionalProperties": False,
+}
+_check = compile_schema(SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`address`: on the underlay, also the node's VTEP. `laddrs`: IPv4 addresses that FNAT uses toward endpoints, with
+    local ports `port_min` to `port_max`, both included."""
+
+    id: str
+    role: str
+    zone: str
+    address: str
+    laddrs: tuple[str, ...]
+    port_min: int = 1024
+    port_max: int = 65535
+
+    @classmethod
+    def from_json(cls, doc: object, id: str | None = None) -> Self:
+        """Read a node; `id` stands in where the object has none. Raises ModelError."""
+        check_configuration(_check, doc)
+        assert isinstance(doc, dict)
+        node = cls(
+            id=text_of_id(doc["id"]) if id is None and "id" in doc else id or "",
+            role=doc["role"],
+            zone=doc["zone"],
+            address=str(unicast(doc["address"], "address")),
+            laddrs=tuple(str(unicast(laddr, "laddrs")) for laddr in doc.get("laddrs", [])),
+            port_min=int(doc.get("port_min", 1024)),
+            port_max=int(doc.get("port_max", 65535)),
+        )
+        if node.port_min > node.port_max:
+            raise bad_field("port_min", f"expected at most port_max ({node.port_max}), got {node.port_min}")
+        return node

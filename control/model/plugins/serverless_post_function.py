@@ -1,0 +1,21 @@
+"""serverless-post-function: Lua after the other plugins."""
+
+from control.model.parts.checks import Conf, lua_problem
+from control.model.parts.fields import PHASES
+from control.model.terms import choice, items, record, text
+
+NAME = "serverless-post-function"
+VERSION = 0.1
+PRIORITY = -2000
+
+SCHEMA = record(
+    {
+        "phase": choice(*PHASES, default="access"),
+        "functions": items(text(), 1),
+    },
+    ["functions"],
+)
+
+
+def check(conf: Conf) -> str | None:
+    return lua_problem(conf["functions"])

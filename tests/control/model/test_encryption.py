@@ -1,0 +1,63 @@
+"""Secrets at rest, compatible with APISIX's."""
+
+from typing import Any
+
+import pytest
+
+from control.model.encryption import DEFAULT_KEYRING, Keyring
+
+NEW = Keyring(["0123456789abcdef", *DEFAULT_KEYRING])
+
+
+def test_the_ciphertext_is_the_one_apisix_stores() -> None:
+    assert Keyring().encrypt("the-password") == "WvF5kpaLvIzjuk4GNIMTJg=="
+
+
+@pytest.mark.parametrize("text", ["", "x", "ü" * 16, "x" * 4096, "$secret://vault/1/key"])
+@pytest.mark.parametrize("keyring", [Keyring(), Keyring(["k" * 32]), Keyring([])])
+def test_what_was_encrypted_is_decrypted(keyring: Keyring, text: str) -> None:
+    assert keyring.decrypt(keyring.encrypt(text)) == text
+
+
+def test_an_older_key_still_decrypts_and_the_first_one_encrypts() -> None:
+    old = Keyring().encrypt("secret")
+    assert NEW.decrypt(old) == "secret"
+    assert NEW.encrypt("secret") != old
+
+
+@pytest.mark.parametrize("stored", ["plain", "", "YWJj", "A" * 24, "====", "not base64!", "\u00e4"])
+def test_what_no_key_opens_stays_as_it_is(stored: str) -> None:
+    assert Keyring().decrypt(stored) == stored
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 17, "ü" * 16 + "x"])
+def test_a_key_has_sixteen_or_thirty_two_bytes(key: str) -> None:
+    with pytest.raises(ValueError, match="16 or 32 bytes"):
+        Keyring([key])
+
+
+@pytest.mark.parametrize(
+    ("key", "doc", "secrets"),
+    [
+        ("/apisix/routes/1", {"plugins": {"csrf": {"key": "S", "name": "n"}}}, 1),
+        ("/apisix/routes/1", {"plugins": {"loki-logger": {"headers": {"a": "S", "b": "S"}}}}, 2),
+        ("/apisix/routes/1", {"plugins": {"saml-auth": {"secret_fallbacks": ["S", "S"], "secret": "S"}}}, 3),
+        ("/apisix/routes/1", {"plugins": {"kafka-logger": {"brokers": [{"sasl_config": {"password": "S"}}]}}}, 1),
+        ("/apisix/routes/1", {"upstream": {"tls": {"client_key": "S", "client_cert": "c"}}}, 1),
+        ("/apisix/services/1", {"upstream": {"tls": {"client_key": "S"}}, "plugins": {"csrf": {"key": "S"}}}, 2),
+        ("/apisix/upstreams/1", {"tls": {"client_key": "S"}}, 1),
+        ("/apisix/ssls/1", {"key": "S", "keys": ["S"], "cert": "c"}, 2),
+        ("/apisix/consumers/a", {"plugins": {"key-auth": {"key": "S"}}}, 1),
+        ("/apisix/consumers/a/credentials/b", {"plugins": {"basic-auth": {"username": "u", "password": "S"}}}, 1),
+        ("/apisix/plugin_metadata/azure-functions", {"master_apikey": "S", "master_clientid": "i"}, 1),
+        ("/apisix/routes/1", {"plugins": {"key-auth": {"header": "h"}, "unknown": {"key": "k"}, "cors": "bad"}}, 0),
+        ("/apisix/protos/1", {"content": "c", "key": "k"}, 0),
+        ("/unilb/vpcs/1", {"key": "k"}, 0),
+    ],
+)
+def test_secrets_and_nothing_else_are_sealed(key: str, doc: dict[str, Any], secrets: int) -> None:
+    sealed = Keyring().seal(key, doc)
+    assert str(sealed).count(Keyring().encrypt("S")) == secrets
+    assert "'S'" not in str(sealed)
+    assert Keyring().open(key, sealed) == doc
+    assert Keyring([]).seal(key, doc) == doc
