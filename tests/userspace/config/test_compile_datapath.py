@@ -1,0 +1,73 @@
+"""What a node's maps should hold, from the objects of the store."""
+
+from control.model.node import Node
+from control.model.vip import Vip, VipTarget
+from control.model.vpc import Vpc, VpcEndpoint
+from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, compile_datapath
+
+L4 = Node("l4", "l4", "a", "10.0.0.10", ("10.100.1.1", "10.100.1.2"))
+GW1 = Node("gw1", "gateway", "a", "10.1.0.11", ("198.18.1.1",), 2000, 3000)
+GW2 = Node("gw2", "gateway", "b", "10.2.0.12", ("198.18.2.1",))
+NODES = {node.id: node for node in (L4, GW1, GW2)}
+BLUE = Vpc(
+    "blue",
+    10010,
+    "192.168.0.0/24",
+    1450,
+    {
+        "192.168.0.10": VpcEndpoint("192.168.0.10", "10.1.0.31", "02:00:c0:a8:00:0a", "100.64.0.1"),
+        "192.168.0.11": VpcEndpoint("192.168.0.11", "10.2.0.32", "02:00:c0:a8:00:0b", "100.64.0.2"),
+    },
+)
+GREEN = Vpc(
+    "green",
+    10020,
+    "192.168.0.0/24",
+    1400,
+    {"192.168.0.10": VpcEndpoint("192.168.0.10", "10.1.0.31", "02:00:c0:a8:00:0a", "100.64.0.3")},
+)
+VPCS = {"blue": BLUE, "green": GREEN}
+
+
+def test_a_gateway_reaches_every_endpoint_of_every_vpc() -> None:
+    plan = compile_datapath(GW1, NODES, VPCS, {})
+    assert plan.endpoints == {
+        "100.64.0.1": EndpointPlan("192.168.0.10", "10.1.0.31", 10010, "02:00:c0:a8:00:0a", 1450),
+        "100.64.0.2": EndpointPlan("192.168.0.11", "10.2.0.32", 10010, "02:00:c0:a8:00:0b", 1450),
+        "100.64.0.3": EndpointPlan("192.168.0.10", "10.1.0.31", 10020, "02:00:c0:a8:00:0a", 1400),
+    }
+
+
+def test_a_gateway_believes_vteps_per_vni_only() -> None:
+    plan = compile_datapath(GW1, NODES, VPCS, {})
+    assert plan.vteps == {
+        (None, 10010),
+        (None, 10020),
+        ("10.1.0.31", 10010),
+        ("10.2.0.32", 10010),
+        ("10.1.0.31", 10020),
+    }
+
+
+def test_a_gateway_believes_toa_from_l4_nodes_only() -> None:
+    assert compile_datapath(GW1, NODES, VPCS, {}).toa_trusted == {"10.100.1.1", "10.100.1.2"}
+
+
+def test_a_gateway_opens_sessions_from_its_own_addresses_and_ports() -> None:
+    plan = compile_datapath(GW1, NODES, VPCS, {})
+    assert (plan.laddrs, plan.port_min, plan.port_max) == (("198.18.1.1",), 2000, 3000)
+
+
+def test_an_l4_node_steers_vips_to_gateways_by_address() -> None:
+    vip = Vip("public", "10.100.0.10", 80, "tcp", (VipTarget("gw1", 80, 2), VipTarget("gw2", 8080)))
+    plan = compile_datapath(L4, NODES, VPCS, {"public": vip})
+    assert plan == DatapathPlan(
+        services={("10.100.0.10", 80, 6): {("10.1.0.11", 80): 2, ("10.2.0.12", 8080): 1}},
+        vips=frozenset({"10.100.0.10"}),
+        laddrs=("10.100.1.1", "10.100.1.2"),
+    )
+
+
+def test_targets_that_are_no_gateway_are_left_out() -> None:
+    vip = Vip("public", "10.100.0.10", 80, "tcp", (VipTarget("gone", 80), VipTarget("l4", 80)))
+    assert compile_datapath(L4, NODES, {}, {"public": vip}).services == {("10.100.0.10", 80, 6): {}}

@@ -1,0 +1,153 @@
+"""What gateways do not serve is rejected by name, never served without it."""
+
+from typing import Any
+
+import pytest
+
+from tests.userspace.config.objects_in_store import plugin_config, route, service, upstream
+from userspace.config.compile_routing import Router
+from userspace.config.merge import NOT_SERVED
+from userspace.config.snapshot import EMPTY, apply
+from userspace.config.support import CONDITIONS
+
+ROUTE = [
+    ("vars", [["arg_a", "==", "b"]]),
+    ("script", "local _M = {} return _M"),
+    ("script_id", "1"),
+    ("filter_func", "function(vars) return true end"),
+    ("remote_addr", "10.0.0.1"),
+    ("remote_addrs", ["10.0.0.0/8"]),
+    ("enable_websocket", True),
+]
+UPSTREAM = [
+    ("type", {"type": "chash", "key": "remote_addr"}),
+    ("type", {"type": "least_conn"}),
+    ("type", {"type": "ewma"}),
+    ("scheme", {"scheme": "https"}),
+    ("scheme", {"scheme": "grpc"}),
+    ("checks", {"checks": {"active": {}}}),
+    ("tls", {"tls": {"verify": True}}),
+    ("tls", {"tls": {"client_cert_id": "1"}}),
+    ("discovery_args", {"discovery_args": {}}),
+    ("service_name", {"service_name": "s"}),
+]
+PLUGINS: list[tuple[dict[str, Any], str]] = [
+    ({"cors": {}}, "plugin [cors]: not served by unilb"),
+    ({"sticky": {}, "key-auth": {}}, "plugin [key-auth]: not served by unilb"),
+    ({"sticky": {"_meta": {"filter": [["arg_a", "==", "b"]]}}}, 'property "_meta.filter": not served by unilb'),
+    ({"sticky": {"_meta": {"pre_function": "return 1"}}}, 'property "_meta.pre_function": not served by unilb'),
+]
+HARMLESS: list[dict[str, Any]] = [
+    {"vars": []},
+    {"enable_websocket": False},
+    {"plugins": {"cors": {"_meta": {"disable": True}}}},
+    {"plugins": {"sticky": {"_meta": {"priority": 5, "disable": False, "error_response": "x"}}}},
+]
+
+
+@pytest.mark.parametrize(("field", "value"), ROUTE)
+def test_a_route_that_asks_for_more_is_rejected(field: str, value: Any) -> None:
+    key, stored = route("r1", upstream_id="u1", **{field: value})
+    snapshot = apply(EMPTY, 1, [(key, stored), upstream()])
+    assert dict(snapshot.rejected) == {key: f'property "{field}": not served by unilb'}
+    assert {r.upstream_id for r in snapshot.routes.values()} == (set() if field in CONDITIONS else {NOT_SERVED})
+
+
+def test_what_a_refused_route_matches_does_not_reach_a_wider_one() -> None:
+    """An area behind key-auth must not be answered by the open route around it."""
+    area = route("area", uri="/admin/*", upstream_id="u1", plugins={"key-auth": {}})
+    inline = route("inline", uri="/tls", upstream={"type": "roundrobin", "scheme": "https", "nodes": {"h:1": 1}})
+    router = Router()
+    router.apply(apply(EMPTY, 1, [area, inline, route("all", uri="/*", upstream_id="u1"), upstream("u1")]))
+    assert [router.match("h", path, "GET").upstream.refusal for path in ("/admin/x", "/tls")] == [503, 503]
+    open_route = router.match("h", "/other", "GET")
+    assert open_route is not None and open_route.upstream.picker.pick() is not None
+
+
+def test_a_route_whose_condition_is_not_served_leaves_its_requests_to_others() -> None:
+    special = route("special", uri="/x", upstream_id="u1", vars=[["arg_a", "==", "b"]])
+    router = Router()
+    router.apply(apply(EMPTY, 1, [special, route("all", uri="/*", upstream_id="u1"), upstream("u1")]))
+    found = router.match("h", "/x", "GET")
+    assert found is not None and found.route.id == "all"
+
+
+def test_a_refused_route_matches_the_hosts_of_its_service() -> None:
+    service = ("/apisix/services/s", b'{"hosts": ["shop.example.com"], "upstream_id": "u1"}')
+    area = route("area", uri="/admin", service_id="s", plugins={"key-auth": {}})
+    router = Router()
+    router.apply(apply(EMPTY, 1, [area, service, upstream("u1")]))
+    assert router.match("other.example.com", "/admin", "GET") is None
+    found = router.match("shop.example.com", "/admin", "GET")
+    assert found is not None and found.upstream.refusal == 503
+
+
+def test_what_was_served_without_it_before_is_served_no_more() -> None:
+    before = apply(EMPTY, 1, [route("r1", upstream_id="u1"), upstream("u1")])
+    key, stored = route("r1", upstream_id="u1", plugins={"ip-restriction": {"whitelist": ["::1"]}})
+    after = apply(before, 2, [(key, stored), upstream("u1", scheme="https")])
+    assert (after.routes["r1"].upstream_id, dict(after.upstreams)) == (NOT_SERVED, {})
+    assert set(after.rejected) == set(after.changed) == {key, "/apisix/upstreams/u1"}
+    again = apply(after, 3, [route("r1", upstream_id="u1")])
+    assert set(again.routes) == {"r1"} and key not in again.rejected
+
+
+@pytest.mark.parametrize(("field", "fields"), UPSTREAM)
+def test_an_upstream_that_asks_for_more_is_rejected_wherever_it_stands(field: str, fields: dict[str, Any]) -> None:
+    inside = {"nodes": {"10.0.0.1:80": 1}, **fields}
+    stored = [upstream("u1", **fields), route("r1", upstream=inside), service("s1", upstream=inside)]
+    snapshot = apply(EMPTY, 1, stored)
+    assert snapshot.rejected["/apisix/upstreams/u1"] == f'property "{field}": not served by unilb'
+    for key in ("/apisix/routes/r1", "/apisix/services/s1"):
+        assert snapshot.rejected[key] == f'property "upstream": property "{field}": not served by unilb'
+    assert len(snapshot.rejected) == 3
+
+
+def test_an_upstream_that_is_discovered_is_rejected() -> None:
+    key, _ = upstream("u1")
+    assert (
+        apply(EMPTY, 1, [(key, b'{"discovery_type":"dns","service_name":"a"}')])
+        .rejected[key]
+        .startswith('property "discovery_type"')
+    )
+
+
+@pytest.mark.parametrize(("plugins", "why"), PLUGINS)
+def test_a_plugin_that_does_not_run_here_rejects_what_carries_it(plugins: dict[str, Any], why: str) -> None:
+    stored = [route("r1", plugins=plugins), service("s1", plugins=plugins), plugin_config("p1", plugins)]
+    rejected = apply(EMPTY, 1, stored).rejected
+    assert set(rejected) == {key for key, _ in stored}
+    assert all(found.endswith(why) for found in rejected.values()), dict(rejected)
+
+
+@pytest.mark.parametrize("fields", HARMLESS)
+def test_a_value_that_asks_for_nothing_is_served(fields: dict[str, Any]) -> None:
+    assert dict(apply(EMPTY, 1, [route("r1", upstream_id="u1", **fields)]).rejected) == {}
+
+
+@pytest.mark.parametrize("fields", [{"type": "roundrobin"}, {"hash_on": "header", "key": "x"}, {"tls": {}}])
+def test_an_upstream_that_asks_for_nothing_more_is_served(fields: dict[str, Any]) -> None:
+    assert dict(apply(EMPTY, 1, [upstream("u1", **fields)]).rejected) == {}
+
+
+def test_an_inside_upstream_that_does_not_count_is_not_looked_at() -> None:
+    stored = route("r1", upstream_id="u1", upstream={"nodes": {}, "scheme": "https"})
+    assert dict(apply(EMPTY, 1, [stored]).rejected) == {}
+
+
+@pytest.mark.parametrize("uri", ["/a*b", "/a/*/b", "**"])
+def test_a_star_in_the_middle_of_a_uri_is_rejected(uri: str) -> None:
+    for stored in (route("r1", uri), route("r1", uris=["/x", uri])):
+        assert '"*" is served only as the last character' in apply(EMPTY, 1, [stored]).rejected["/apisix/routes/r1"]
+
+
+@pytest.mark.parametrize("host", ["a" * 64, ".".join(["a" * 50] * 6)])
+def test_a_host_that_no_resolver_takes_is_rejected(host: str) -> None:
+    stored = upstream("u1", {f"{host}:80": 1})
+    assert "is too long for a domain name" in apply(EMPTY, 1, [stored]).rejected[stored[0]]
+
+
+def test_a_global_rule_with_a_plugin_that_does_not_run_here_is_named() -> None:
+    stored = b'{"id":"1","plugins":{"ip-restriction":{"whitelist":["::1"]}}}'
+    snapshot = apply(EMPTY, 1, [("/apisix/global_rules/1", stored)])
+    assert dict(snapshot.rejected) == {"/apisix/global_rules/1": "plugin [ip-restriction]: not served by unilb"}

@@ -1,0 +1,139 @@
+"""Router: turns snapshots into what requests are served by, changing only what a change touches."""
+
+from dataclasses import replace
+
+from control.model.keys import STICKY_KEYS, kind_of
+from control.model.route import Route
+from control.model.service import Service
+from control.model.upstream import Upstream
+from userspace.config.compiled import CompiledRoute, CompiledUpstream, UpstreamSlot, compile_upstream
+from userspace.config.dependents import Dependents
+from userspace.config.merge import REFUSALS, merge, slot_id
+from userspace.config.snapshot import EMPTY, Snapshot, changed_keys
+from userspace.routing.match import RoutingTable
+
+
+class Router:
+    """The compiled configuration of one worker. `start` should differ between workers (see round_robin.build).
+
+    `apply` compiles first and then changes what `match` reads, without awaiting: a request sees all of a snapshot or
+    nothing of it. Routes find their upstream through a slot, so a changed upstream is compiled once and put in place by
+    one assignment, however many routes refer to it. A changed service or plugin config is merged into its routes anew.
+    """
+
+    __slots__ = ("_dependents", "_routes", "_slots", "_start", "snapshot", "table")
+
+    def __init__(self, start: int = 0) -> None:
+        self.snapshot = EMPTY
+        self.table: RoutingTable[CompiledRoute] = RoutingTable()
+        self._routes: dict[str, CompiledRoute] = {}
+        self._slots: dict[str, UpstreamSlot] = {}
+        self._dependents = Dependents()
+        self._start = start
+
+    def match(self, host: str, path: str, method: str) -> CompiledRoute | None:
+        """Return the route for a request, or None (see RoutingTable.match)."""
+        return self.table.match(host, path, method)
+
+    def apply(self, new: Snapshot) -> None:
+        """Serve by `new` from the next request on. Pickers whose endpoints did not change keep their place."""
+        ids: dict[str, None] = {}
+        upstreams: dict[str, Upstream | None] = {}
+        new_keys = False
+        # A route that changes its service in this very batch is in `ids` by itself, so the old dependents are enough.
+        for key in changed_keys(self.snapshot, new):
+            kind, id = kind_of(key) or ("", "")
+            if kind == "route":
+                ids[id] = None
+            elif kind == "upstream" and id in self._slots:
+                upstreams[id] = new.upstreams.get(id)
+            elif kind == "service":
+                fresh = _only_upstream_changed(self.snapshot.services.get(id), new.services.get(id))
+                if fresh is None:
+                    ids.update(dict.fromkeys(self._dependents.of(kind, id)))
+                elif fresh.id in self._slots:
+                    upstreams[fresh.id] = fresh
+            elif kind == "plugin_config":
+                ids.update(dict.fromkeys(self._dependents.of(kind, id)))
+            elif key == STICKY_KEYS:
+                new_keys = True
+        routes = [(self._routes.get(id), self._merged(new, id)) for id in ids]
+        compiled = self._compile(routes, upstreams, new, new_keys)
+        self._install(routes, compiled)
+        self._note_dependents(ids, new)
+        self.snapshot = new
+
+    def _merged(self, new: Snapshot, id: str) -> Route | None:
+        """The route as it is to be served; None when it is not."""
+        route = new.routes.get(id)
+        return merge(route, new.services, new.plugin_configs) if route is not None and route.enabled else None
+
+    def _note_dependents(self, ids: dict[str, None], new: Snapshot) -> None:
+        for id in ids:
+            old, route = self.snapshot.routes.get(id), new.routes.get(id)
+            if old is not None:
+                self._dependents.remove(old)
+            if route is not None:
+                self._dependents.add(route)
+
+    def _compile(
+        self,
+        routes: list[tuple[CompiledRoute | None, Route | None]],
+        upstreams: dict[str, Upstream | None],
+        new: Snapshot,
+        new_keys: bool,
+    ) -> dict[str, CompiledUpstream]:
+        """Return all upstreams, by slot, that have to change or are new."""
+        sticky: set[str] = set()
+        for _, route in routes:
+            if route is None:
+                continue
+            id = slot_id(route)
+            if id not in upstreams and (id not in self._slots or route.upstream is not None):
+                upstreams[id] = route.upstream if route.upstream is not None else new.upstreams.get(id)
+            if route.sticky is not None:
+                sticky.add(id)
+                if id not in upstreams and not self._slots[id].is_sticky:
+                    upstreams[id] = new.upstreams.get(id)
+        if new_keys:
+            for id, known in self._slots.items():
+                if known.is_sticky and id not in upstreams:
+                    upstreams[id] = known.compiled.upstream
+        compiled = {}
+        for id, upstream in upstreams.items():
+            slot = self._slots.get(id)
+            keys = new.sticky_keys if id in sticky or (slot is not None and slot.is_sticky) else None
+            refusal = REFUSALS.get(id, 502)
+            previous = slot.compiled if slot is not None else None
+            compiled[id] = compile_upstream(upstream, keys, self._start, refusal, previous)
+        return compiled
+
+    def _install(
+        self, routes: list[tuple[CompiledRoute | None, Route | None]], compiled: dict[str, CompiledUpstream]
+    ) -> None:
+        for id, upstream in compiled.items():
+            if id in self._slots:
+                self._slots[id].compiled = upstream
+            else:
+                self._slots[id] = UpstreamSlot(upstream)
+        for old, route in routes:
+            if old is not None:
+                self.table.remove(old.route.hosts, old.route.uris, old)
+                del self._routes[old.route.id]
+                old.slot.routes -= 1
+            if route is not None:
+                slot = self._slots[slot_id(route)]
+                slot.routes += 1
+                slot.is_sticky = slot.is_sticky or route.sticky is not None
+                self._routes[route.id] = fresh = CompiledRoute(route, slot)
+                self.table.add(route.hosts, route.uris, fresh)
+        for old, _ in routes:
+            if old is not None and not old.slot.routes:
+                self._slots.pop(slot_id(old.route), None)
+
+
+def _only_upstream_changed(old: Service | None, new: Service | None) -> Upstream | None:
+    """The service's own upstream, when all else about the service stayed as it was: its slot is all that changes."""
+    if old is None or new is None or old.upstream is None or new.upstream is None:
+        return None
+    return new.upstream if replace(old, upstream=new.upstream) == new else None

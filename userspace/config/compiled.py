@@ -1,0 +1,96 @@
+"""What requests are served by: routes and upstreams with everything merged that a request would have to look for."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from control.model.route import Route
+from control.model.sticky import StickyKeys
+from control.model.upstream import Endpoint, Timeout, Upstream
+from userspace.balancer.round_robin import Picker, build
+from userspace.balancer.sticky import NO_TOKENS, StickyTable
+
+_DEFAULT_TIMEOUT: Final = Timeout()
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledUpstream:
+    """An upstream, ready to serve. An exchange takes it once, at its beginning, and keeps it to its end.
+
+    `retries`: tries after the first. `refusal`: the status when `picker` yields nothing at the first try, as APISIX's:
+    502 for an upstream that does not exist, 503 for one without endpoints and for a route without upstream.
+    `keys`: those that `tokens` were made with; None when no route of this upstream is sticky.
+    """
+
+    upstream: Upstream | None
+    picker: Picker
+    tokens: StickyTable
+    retries: int
+    refusal: int
+    keys: StickyKeys | None
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """What `picker` chooses from, and the drained ones."""
+        return self.upstream.endpoints if self.upstream is not None else ()
+
+
+class UpstreamSlot:
+    """Where all routes of one upstream find it. `routes`: how many refer to it; `is_sticky`: one of them wants tokens,
+    or did while the slot existed."""
+
+    __slots__ = ("compiled", "is_sticky", "routes")
+
+    def __init__(self, compiled: CompiledUpstream) -> None:
+        self.compiled = compiled
+        self.routes = 0
+        self.is_sticky = False
+
+
+class CompiledRoute:
+    """A route, ready to serve: what RoutingTable.match returns."""
+
+    __slots__ = ("methods", "order", "route", "slot")
+
+    def __init__(self, route: Route, slot: UpstreamSlot) -> None:
+        self.route: Final = route
+        self.slot: Final = slot
+        self.methods: Final = route.methods
+        self.order: Final = (-route.priority, route.id)
+
+    @property
+    def upstream(self) -> CompiledUpstream:
+        """The upstream as of now: read it once per exchange."""
+        return self.slot.compiled
+
+    def timeout_with(self, compiled: CompiledUpstream) -> Timeout:
+        """Return the route's timeout, else that of `compiled`."""
+        if self.route.timeout is not None:
+            return self.route.timeout
+        return compiled.upstream.timeout if compiled.upstream is not None else _DEFAULT_TIMEOUT
+
+
+def compile_upstream(
+    upstream: Upstream | None,
+    keys: StickyKeys | None,
+    start: int,
+    refusal: int,
+    previous: CompiledUpstream | None,
+) -> CompiledUpstream:
+    """Return `upstream` ready to serve (None: it does not exist, and `refusal` says so).
+
+    What `previous` has of the same endpoints and keys is taken over: a picker goes on where it was.
+    """
+    if upstream is None:
+        return CompiledUpstream(None, build(()), NO_TOKENS, 0, refusal, keys)
+    endpoints = upstream.endpoints
+    picker = tokens = None
+    if previous is not None and previous.upstream is not None and previous.endpoints == endpoints:
+        picker = previous.picker
+        if previous.keys == keys:
+            tokens = previous.tokens
+    if picker is None:
+        picker = build(endpoints, start)
+    if tokens is None:
+        tokens = StickyTable(upstream.id, endpoints, keys) if keys is not None else NO_TOKENS
+    retries = upstream.retries if upstream.retries is not None else max(0, len(endpoints) - 1)
+    return CompiledUpstream(upstream, picker, tokens, retries, 503, keys)

@@ -1,0 +1,114 @@
+"""Settings: every limit and time of one worker that the operator can set, with its default and its bounds."""
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from ipaddress import ip_network
+from typing import Any, Self
+
+from userspace.http.limits import DEFAULT_LIMITS, Limits
+
+DAY = 86400.0
+GIB = 1 << 30
+
+
+class SettingsError(ValueError):
+    """`str(error)` names the setting and what is wrong with it."""
+
+
+def _number(default: Any, least: float, most: float) -> Any:
+    return field(default=default, metadata={"least": least, "most": most})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times in seconds, sizes in bytes, counts per worker."""
+
+    max_connections: int = _number(20000, 1, 1_000_000)  # beyond it a new connection is answered 503 and closed
+    max_requests_per_connection: int = _number(1000, 0, 1 << 31)  # then `Connection: close`; 0 = any number
+    max_connections_per_endpoint: int = _number(4096, 1, 65535)  # beyond it another endpoint is tried, else 503
+    max_idle_per_endpoint: int = _number(64, 0, 65535)  # beyond it a connection is closed after its response
+    header_timeout: float = _number(10.0, 0.1, DAY)  # from a request's first byte to the end of its head, then 408
+    idle_timeout: float = _number(60.0, 0.1, DAY)  # client connection between requests
+    body_timeout: float = _number(60.0, 0.1, DAY)  # between two reads of a request body, then 408
+    send_timeout: float = _number(60.0, 0.1, DAY)  # client takes no byte of a response, then reset
+    drain_deadline: float = _number(30.0, 0, DAY)  # from SIGTERM until what is left is cut
+    write_buffer_high: int = _number(65536, 1024, GIB)  # unsent bytes above which the other side is not read
+    write_buffer_low: int = _number(16384, 0, GIB)  # and below which it is read again
+    backlog: int = _number(4096, 1, 65535)  # connections that the kernel accepts before we do
+    max_request_body_bytes: int = _number(0, 0, 1 << 62)  # beyond it 413; 0 = any
+    access_log: str = "-"  # a path, "-" for standard output, "off"
+    trusted_addresses: tuple[str, ...] = ()  # networks whose X-Forwarded-Proto, -Host and -Port are believed
+    request_limits: Limits = DEFAULT_LIMITS
+    response_limits: Limits = Limits(max_head_bytes=65536)
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            object.__setattr__(self, setting.name, _checked(setting, getattr(self, setting.name)))
+        if self.write_buffer_low > self.write_buffer_high:
+            raise SettingsError("write_buffer_low must be at most write_buffer_high")
+
+    @classmethod
+    def from_json(cls, doc: object) -> Self:
+        """Read an object of settings; what it leaves out takes its default. Raises SettingsError."""
+        return cls(**_known(doc, cls, ""))
+
+    def to_json(self) -> dict[str, object]:
+        """The inverse of from_json, every setting written out."""
+        return {setting.name: _plain(getattr(self, setting.name)) for setting in fields(self)}
+
+
+def _checked(setting: "Field[Any]", value: Any) -> Any:
+    name = setting.name
+    if isinstance(setting.default, Limits):
+        return value if isinstance(value, Limits) else _limits(value, name, setting.default)
+    if name == "trusted_addresses":
+        return _networks(value, name)
+    if name == "access_log":
+        if not isinstance(value, str) or not value:
+            raise SettingsError(f'{name} must be a path, "-" or "off"')
+        return value
+    whole = isinstance(setting.default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise SettingsError(f"{name} must be {'an integer' if whole else 'a number'}")
+    least, most = setting.metadata["least"], setting.metadata["most"]
+    if not least <= value <= most:
+        raise SettingsError(f"{name} must be between {least:g} and {most:g}")
+    return value
+
+
+def _limits(doc: object, name: str, default: Limits) -> Limits:
+    given = _known(doc, Limits, f"{name}.")
+    for limit, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise SettingsError(f"{name}.{limit} must be an integer")
+    try:
+        return Limits(**{**_plain(default), **given})
+    except ValueError as error:
+        raise SettingsError(f"{name}.{error}") from None
+
+
+def _networks(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f"{name} must be a list of networks")
+    for item in value:
+        try:
+            ip_network(item)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None
+    return tuple(value)
+
+
+def _known(doc: object, what: type[Any], prefix: str) -> Mapping[str, Any]:
+    if not isinstance(doc, Mapping):
+        raise SettingsError(f"{prefix.rstrip('.') or 'settings'} must be an object")
+    names = {known.name for known in fields(what)}
+    for name in doc:
+        if name not in names:
+            raise SettingsError(f"unknown setting {prefix}{name}")
+    return doc
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Limits):
+        return {limit.name: getattr(value, limit.name) for limit in fields(value)}
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,91 @@
+"""What gateways serve of all that the Admin API takes. An object that asks for more is rejected by name, whole.
+
+Serving a route without one of its conditions or plugins would open what was meant to be closed. To serve something new:
+take it out of a table here, and read it where it is compiled.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from control.model.plugins import is_disabled
+
+# Fields that are not served -> the values that ask for nothing. (): the field must be absent.
+_Unserved = Mapping[str, tuple[Any, ...]]
+
+UPSTREAM: Final[_Unserved] = {
+    "type": ("roundrobin",),
+    "scheme": ("http",),
+    "checks": (),
+    "tls": ({}, {"verify": False}),
+    "discovery_type": (),
+    "discovery_args": (),
+    "service_name": (),
+}
+ROUTE: Final[_Unserved] = {
+    "vars": ([],),
+    "script": (),
+    "script_id": (),
+    "filter_func": (),
+    "remote_addr": (),
+    "remote_addrs": (),
+    "enable_websocket": (False,),
+}
+CONDITIONS: Final = frozenset({"vars", "filter_func", "remote_addr", "remote_addrs"})
+SERVICE: Final[_Unserved] = {"script": (), "enable_websocket": (False,)}
+FIELDS: Final[Mapping[str, _Unserved]] = {"upstream": UPSTREAM, "route": ROUTE, "service": SERVICE}
+PLUGINS: Final = frozenset({"sticky"})
+# What `_meta` may ask of a plugin. The order of plugins and their error answers do not touch these plugins.
+META: Final = frozenset({"disable", "priority", "error_response"})
+
+
+def unserved(kind: str, document: Any, parsed: Any) -> str | None:
+    """Return why a gateway can not serve an object of a kind ("route", ...), as stored and as read; or None.
+
+    An upstream inside a route or service counts, unless an upstream_id beside it wins.
+    """
+    if not isinstance(document, dict):
+        return None
+    fields = _first(FIELDS.get(kind, {}), document)
+    if fields is not None:
+        return f'property "{fields}": not served by unilb'
+    if kind == "route":
+        for uri in [document["uri"]] if "uri" in document else document.get("uris", ()):
+            if "*" in uri[:-1]:
+                return f'property "uri": "*" is served only as the last character, got "{uri}"'
+    if "upstream" in document and "upstream_id" not in document:
+        inside = _first(UPSTREAM, document["upstream"])
+        if inside is not None:
+            return f'property "upstream": property "{inside}": not served by unilb'
+    upstream = parsed if kind == "upstream" else getattr(parsed, "upstream", None)
+    for endpoint in upstream.endpoints if upstream is not None else ():
+        # RFC 1035 section 2.3.4.
+        if len(endpoint.host) > 253 or any(len(label) > 63 for label in endpoint.host.split(".")):
+            return f'property "nodes": host "{endpoint.host[:64]}..." is too long for a domain name'
+    return _plugin(document.get("plugins", {}))
+
+
+def matches_as_written(document: Mapping[str, Any]) -> bool:
+    """True when gateways serve all conditions of a route, whatever they can not do for what it matches."""
+    uris = [document["uri"]] if "uri" in document else document.get("uris", ())
+    conditions = {field: harmless for field, harmless in ROUTE.items() if field in CONDITIONS}
+    return _first(conditions, document) is None and not any("*" in uri[:-1] for uri in uris)
+
+
+def _first(unserved: _Unserved, document: Mapping[str, Any]) -> str | None:
+    for field, harmless in unserved.items():
+        value = document.get(field)
+        if field in document and not any(value == fine and type(value) is type(fine) for fine in harmless):
+            return field
+    return None
+
+
+def _plugin(plugins: Mapping[str, Any]) -> str | None:
+    for name, conf in plugins.items():
+        if is_disabled(conf):
+            continue
+        if name not in PLUGINS:
+            return f"plugin [{name}]: not served by unilb"
+        more = conf.get("_meta", {}).keys() - META
+        if more:
+            return f'plugin [{name}]: property "_meta.{min(more)}": not served by unilb'
+    return None

@@ -1,0 +1,135 @@
+"""Field lines between the client and the endpoint: what is dropped, rewritten and added on the way."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from userspace.http.events import CHUNKED, UNTIL_CLOSE, Headers, RequestHead, ResponseHead
+
+HOP_BY_HOP: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade")
+)
+"""Fields that concern one connection only (RFC 9110 section 7.6.1), besides those that Connection names."""
+
+# Spellings with "_" are dropped with ours: CGI and WSGI servers read both as the same variable.
+_OURS = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"x-real-ip")
+_FRAMING = (b"host", b"content-length", b"transfer-encoding")
+_REWRITTEN: Final = (
+    HOP_BY_HOP
+    | frozenset(_OURS + _FRAMING)
+    | frozenset(name.replace(b"-", b"_") for name in _OURS + _FRAMING if b"-" in name)
+)
+_RESPONSE_DROPPED: Final = HOP_BY_HOP | {b"content-length"}
+_SENT_BY_TRUSTED: Final = frozenset(_OURS[1:4])
+
+_BODY_EXPECTED: Final = frozenset(("POST", "PUT", "PATCH"))  # RFC 9110 section 8.6: say so when there is none
+
+_NOTHING: Final[frozenset[bytes]] = frozenset()
+_KNOWN_OPTIONS: Final = {
+    spelling: frozenset((spelling.lower(),))
+    for word in (b"keep-alive", b"close", b"upgrade")
+    for spelling in (word, word.title(), word.capitalize())
+}
+
+
+def connection_options(value: bytes | None) -> frozenset[bytes]:
+    """Return the options that a Connection field (values joined by commas) lists, in lower case."""
+    if value is None:
+        return _NOTHING
+    known = _KNOWN_OPTIONS.get(value)
+    if known is not None:
+        return known
+    return frozenset(option for part in value.lower().split(b",") if (option := part.strip(b" \t")))
+
+
+def first_value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """Return the value of the first field called `name` (lower case), or None."""
+    for field, value in headers:
+        if field.lower() == name:
+            return value
+    return None
+
+
+def values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    """Return the values of all fields called `name` (lower case), in order."""
+    return [value for field, value in headers if field.lower() == name]
+
+
+def without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Headers:
+    """Return the fields whose lower-case name is not in `names`."""
+    return [pair for pair in headers if pair[0].lower() not in names]
+
+
+def request_fields(
+    head: RequestHead,
+    host: bytes,
+    client: bytes,
+    scheme: bytes,
+    port: int,
+    trusted: bool | None = None,
+    keep_upgrade: bool = False,
+) -> Headers:
+    """Return the fields to send to an endpoint.
+
+    Host first, then the client's end-to-end fields in order, then X-Real-IP and X-Forwarded-*, then the framing that
+    `head.body` asks for (the caller encodes the body accordingly). `host` is what the endpoint shall see; `client` the
+    client's address; `port` the port it connected to. `trusted` tells whose word about the client counts, as APISIX's
+    trusted_addresses: None (none configured) appends to X-Forwarded-For, False starts it anew, True appends and keeps
+    the -Proto, -Host and -Port that the peer sent. `keep_upgrade` forwards Upgrade and asks for it in Connection.
+    """
+    drop = _REWRITTEN | head.connection if head.connection else _REWRITTEN
+    kept: Headers = [(b"Host", host)]
+    chain = b""
+    told: dict[bytes, bytes] = {}
+    for pair in head.headers:
+        name = pair[0].lower()
+        if name not in drop:
+            kept.append(pair)
+        elif name == b"x-forwarded-for":
+            chain = chain + b", " + pair[1] if chain else pair[1]
+        elif trusted and name in _SENT_BY_TRUSTED:
+            told[name] = pair[1]
+    kept.append((b"X-Real-IP", client))
+    kept.append((b"X-Forwarded-For", chain + b", " + client if chain and trusted is not False else client))
+    kept.append((b"X-Forwarded-Proto", told.get(b"x-forwarded-proto", scheme)))
+    kept.append((b"X-Forwarded-Host", told.get(b"x-forwarded-host") or head.host.encode("ascii")))
+    kept.append((b"X-Forwarded-Port", told.get(b"x-forwarded-port") or b"%d" % port))
+    if head.body is CHUNKED:
+        kept.append((b"Transfer-Encoding", b"chunked"))
+    elif head.body or head.method in _BODY_EXPECTED:
+        kept.append((b"Content-Length", b"%d" % head.body))
+    if keep_upgrade and head.upgrade is not None:
+        kept.append((b"Connection", b"upgrade"))
+        kept.append((b"Upgrade", head.upgrade))
+    return kept
+
+
+def response_fields(head: ResponseHead, request: RequestHead, body: int | None, keep_alive: bool) -> Headers:
+    """Return the fields to send to the client that sent `request`.
+
+    `body` is how the body will be framed (framing.relayed_body). Content-Length of a response to HEAD and of a 304
+    passes as sent: it tells of a body that is not there. 1xx and 204 get no framing. `keep_alive` False adds
+    `Connection: close`; 101 gets `Connection: upgrade` and its Upgrade.
+    """
+    status = head.status
+    keeps_length = status >= 200 and (status == 304 or request.method == "HEAD")
+    drop = _RESPONSE_DROPPED | head.connection if head.connection else _RESPONSE_DROPPED
+    kept = [pair for pair in head.headers if pair[0].lower() not in drop]
+    if status < 200:
+        if status == 101 and head.upgrade is not None:
+            kept.append((b"Connection", b"upgrade"))
+            kept.append((b"Upgrade", head.upgrade))
+        return kept
+    if keeps_length:
+        length = first_value(head.headers, b"content-length")
+        if length is not None:
+            kept.append((b"Content-Length", length))
+    elif status != 204:
+        if body is CHUNKED:
+            kept.append((b"Transfer-Encoding", b"chunked"))
+        elif body != UNTIL_CLOSE:
+            kept.append((b"Content-Length", b"%d" % body))
+    if not keep_alive:
+        kept.append((b"Connection", b"close"))
+    elif request.version == "1.0":
+        kept.append((b"Connection", b"keep-alive"))
+    return kept
