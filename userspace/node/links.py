@@ -1,0 +1,136 @@
+"""Devices, routes and kernel settings that the datapath stands on, by netlink. The only import of pyroute2.
+
+Desired state, idempotent: what is there already stays as it is. Called before the event loop runs.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2 import IPRoute, NetlinkError
+
+from userspace.node.bpf import AttachType
+
+VPC_DEVICE, VPC_PEER = "unilb0", "unilb1"
+TUNNEL_OVERHEAD = 50  # bytes: outer IPv4, UDP, VXLAN, inner Ethernet
+_SYSCTL = Path("/proc/sys/net")
+PROGRAMS = frozenset({"l4_ingress", "vpc_egress", "vxlan_ingress"})  # names of our filters
+_TC_PARENT = {AttachType.TCX_INGRESS: "ffff:fff2", AttachType.TCX_EGRESS: "ffff:fff3"}
+
+
+class LinkError(Exception):
+    """The machine's network is not as the node needs it; says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A network device; mtu in bytes."""
+
+    name: str
+    index: int
+    mac: str
+    mtu: int
+
+
+def device_of(address: str) -> Device:
+    """Return the device that has this IPv4 address. Raises LinkError."""
+    with IPRoute() as ip:
+        for found in ip.get_addr(address=address):
+            return _device(ip, found["index"])
+    raise LinkError(f"no device has the address {address} of this node's object in the store")
+
+
+def _device(ip: IPRoute, index: int) -> Device:
+    link = ip.get_links(index)[0]
+    return Device(link.get_attr("IFLA_IFNAME"), index, link.get_attr("IFLA_ADDRESS"), int(link.get_attr("IFLA_MTU")))
+
+
+def ensure_vpc_device(pool: str, underlay: Device, address: str) -> Device:
+    """Return the device that the unique IPs are routed to, making it and its route when they are missing.
+
+    A veth pair, whose other end stays idle: the program on its egress takes every packet. The route's MTU leaves room
+    for the tunnel, so that TCP offers the right segment size by itself.
+    """
+    with IPRoute() as ip:
+        if not ip.link_lookup(ifname=VPC_DEVICE):
+            ip.link("add", ifname=VPC_DEVICE, kind="veth", peer=VPC_PEER)
+        index = ip.link_lookup(ifname=VPC_DEVICE)[0]
+        for name in (VPC_DEVICE, VPC_PEER):
+            set_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
+            ip.link("set", index=ip.link_lookup(ifname=name)[0], arp=False, state="up")
+        ip.route(
+            "replace",
+            dst=pool,
+            oif=index,
+            prefsrc=address,
+            scope="link",
+            metrics={"mtu": underlay.mtu - TUNNEL_OVERHEAD},
+        )
+        return _device(ip, index)
+
+
+def remove_vpc_device() -> bool:
+    """Remove the pair and with it its route; return whether it was there."""
+    with IPRoute() as ip:
+        found = ip.link_lookup(ifname=VPC_DEVICE)
+        if found:
+            ip.link("del", index=found[0])
+        return bool(found)
+
+
+def set_sysctl(name: str, value: str) -> None:
+    """Write net/<name>; a setting that this kernel lacks is left out."""
+    path = _SYSCTL / name
+    if path.exists() and path.read_text().strip() != value:
+        path.write_text(value)
+
+
+def prepare_gateway() -> None:
+    """A closing listener hands its queued connections to the others (a worker may go while its queue is not empty)."""
+    set_sysctl("ipv4/tcp_migrate_req", "1")
+
+
+def prepare_l4(device: Device) -> None:
+    """bpf_fib_lookup() answers only for devices that forward."""
+    set_sysctl(f"ipv4/conf/{device.name}/forwarding", "1")
+
+
+def attach_clsact(program: int, name: str, device: int, attach: AttachType) -> None:
+    """Attach by clsact, for kernels before 6.6, which lack TCX. Replaces the program attached before in one step."""
+    with IPRoute() as ip:
+        try:
+            ip.tc("add", "clsact", device)
+        except NetlinkError as error:
+            if error.code != 17:  # EEXIST
+                raise
+        ip.tc(
+            "replace-filter",
+            "bpf",
+            device,
+            handle=1,
+            prio=1,
+            fd=program,
+            name=name,
+            parent=_TC_PARENT[attach],
+            direct_action=True,
+        )
+
+
+def detach_every_clsact() -> list[str]:
+    """Remove our filters from every device; return the names of devices that had one."""
+    ours = []
+    with IPRoute() as ip:
+        for link in ip.get_links():
+            for parent in _TC_PARENT.values():
+                filters = ip.get_filters(index=link["index"], parent=_handle(parent))
+                names = {
+                    f.get_attr("TCA_OPTIONS").get_attr("TCA_BPF_NAME") for f in filters if f.get_attr("TCA_OPTIONS")
+                }
+                if names & PROGRAMS:
+                    ip.tc("del-filter", "bpf", link["index"], parent=parent, handle=1, prio=1)
+                    ours.append(link.get_attr("IFLA_IFNAME"))
+    return sorted(set(ours))
+
+
+def _handle(parent: str) -> int:
+    major, _, minor = parent.partition(":")
+    return int(major, 16) << 16 | int(minor, 16)

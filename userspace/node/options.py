@@ -1,0 +1,95 @@
+"""The command line of `unilb node`, turned into settings."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from userspace.config.settings import Settings, SettingsError
+from userspace.node.ageing import Timeouts
+from userspace.node.daemon_settings import NodeSettings
+from userspace.node.datapath import Sizes
+from userspace.node.forwarding import ForwardingSettings
+
+
+def add_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", run: Callable[[argparse.Namespace], int]
+) -> None:
+    parser = subparsers.add_parser("node", help="run a gateway or an L4 node", description=__doc__)
+    parser.add_argument("--id", help="this machine's id below /unilb/nodes/ in the store")
+    parser.add_argument("--store", metavar="URL", help="etcd://host:port[,...]")
+    parser.add_argument("--detach", action="store_true", help="remove programs, maps and devices, and exit")
+    parser.add_argument(
+        "--listen", action="append", metavar="HOST:PORT", help="gateways: accept here; repeatable (default 0.0.0.0:80)"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="gateways: worker processes (default %(default)s)")
+    parser.add_argument("--user", default="nobody", help="whom workers run as (default %(default)s)")
+    parser.add_argument("--metrics", metavar="HOST:PORT", default="127.0.0.1:9091", help="default %(default)s")
+    parser.add_argument("--run-dir", type=Path, default=Path("/run/unilb"), help="default %(default)s")
+    parser.add_argument("--access-log", default="-", help='a path, "-" or "off"')
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a worker setting; repeatable")
+    path = parser.add_argument_group("datapath")
+    path.add_argument("--hook", choices=("auto", "tcx", "clsact"), default="auto")
+    path.add_argument("--unique-ips", metavar="CIDR", default="100.64.0.0/10", help="as control's; default %(default)s")
+    path.add_argument("--toa-kind", type=int, default=254, help="TCP option kind (default %(default)s)")
+    path.add_argument("--max-sessions", type=int, default=65536, help="default %(default)s")
+    for name, seconds in (("opening", 30), ("established", 900), ("closing", 60)):
+        path.add_argument(
+            f"--{name}-timeout", type=float, default=seconds, metavar="SECONDS", help="default %(default)s"
+        )
+    path.add_argument("--cache", type=Path, default=Path("/var/cache/unilb"), help="for a joined header tree")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def address(text: str) -> tuple[str, int]:
+    """Read HOST:PORT or [V6]:PORT. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def worker_settings(pairs: list[str], access_log: str) -> Settings:
+    """Read NAME=VALUE pairs; numbers are numbers. Raises SettingsError, which names the setting."""
+    doc: dict[str, object] = {"access_log": access_log}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"{pair!r} is not NAME=VALUE")
+        doc[name] = _number(value)
+    return Settings.from_json(doc)
+
+
+def _number(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def node_settings(args: argparse.Namespace) -> NodeSettings:
+    """Return the settings; exits with the parser's message when an option is wrong."""
+    try:
+        if not args.id or not args.store:
+            raise ValueError("--id and --store are needed")
+        return NodeSettings(
+            id=args.id,
+            listen=tuple(address(text) for text in args.listen or ["0.0.0.0:80"]),
+            workers=args.workers,
+            metrics=address(args.metrics),
+            user=args.user,
+            run_dir=args.run_dir,
+            worker=worker_settings(args.set, args.access_log),
+            forwarding=ForwardingSettings(
+                hook=args.hook,
+                pool=args.unique_ips,
+                toa_kind=args.toa_kind,
+                sizes=Sizes(flows=2 * args.max_sessions),
+                timeouts=Timeouts(args.opening_timeout, args.established_timeout, args.closing_timeout),
+                cache=args.cache,
+            ),
+        )
+    except ValueError as error:
+        args.parser.error(str(error))
+        raise

@@ -1,0 +1,116 @@
+"""`unilb sessions`: the FNAT sessions of this machine, read from its maps."""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from userspace.node import abi, datapath, maps
+from userspace.node.abi import Direction, TcpSeen
+from userspace.node.machine import BPFFS
+
+NSEC = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One session, both directions. Addresses with ports; vni 0 outside every VPC; times in seconds."""
+
+    opener: str
+    reached: str
+    leaves_as: str
+    towards: str
+    vni: int
+    state: str
+    age: float
+    idle: float
+    packets: tuple[int, int]
+    bytes: tuple[int, int]
+
+
+def rows(entries: dict[bytes, bytes], now_ns: int) -> Iterator[SessionRow]:
+    """Yield the sessions of a table, oldest first; half sessions are passed over."""
+    sessions = {key: abi.Session.from_buffer_copy(value) for key, value in entries.items()}
+    forward = sorted(
+        ((k, s) for k, s in sessions.items() if s.direction == Direction.FORWARD), key=lambda ks: ks[1].created_ns
+    )
+    for key, session in forward:
+        reply = sessions.get(bytes(session.peer))
+        if reply is None:
+            continue
+        flow = abi.Flow.from_buffer_copy(key)
+        yield SessionRow(
+            opener=f"{abi.text(flow.saddr)}:{flow.sport}",
+            reached=f"{abi.text(flow.daddr)}:{flow.dport}",
+            leaves_as=f"{abi.text(session.peer.daddr)}:{session.peer.dport}",
+            towards=f"{abi.text(session.peer.saddr)}:{session.peer.sport}",
+            vni=session.peer.vni,
+            state=state(session.tcp_seen, reply.tcp_seen),
+            age=(now_ns - session.created_ns) / NSEC,
+            idle=(now_ns - max(session.last_seen_ns, reply.last_seen_ns)) / NSEC,
+            packets=(session.packets, reply.packets),
+            bytes=(session.bytes, reply.bytes),
+        )
+
+
+def state(forward: int, reply: int) -> str:
+    """Return the word for what both directions have seen."""
+    seen = forward | reply
+    if seen & TcpSeen.RST:
+        return "reset"
+    if seen & TcpSeen.FIN:
+        return "closed" if forward & reply & TcpSeen.FIN else "closing"
+    return "established" if forward & reply & TcpSeen.DATA else "opening"
+
+
+def table(found: list[SessionRow]) -> str:
+    """Return the sessions as a table for people."""
+    names = f"{'from':<22} {'to':<22} {'leaves as':<22} {'towards':<22}"
+    head = f"{names} {'vni':>6} {'state':<12} {'idle':>6} {'packets':>15}"
+    lines = [
+        f"{r.opener:<22} {r.reached:<22} {r.leaves_as:<22} {r.towards:<22} {r.vni or '-':>6} {r.state:<12} "
+        f"{r.idle:>5.0f}s {r.packets[0]:>7}/{r.packets[1]:<7}"
+        for r in found
+    ]
+    return "\n".join([head, *lines])
+
+
+def run(args: argparse.Namespace) -> int:
+    here = datapath.home(args.bpffs)
+    if not here.exists():
+        print(f"no datapath is loaded: nothing is pinned at {here}")
+        return 1
+    tables = maps.open_tables(here)
+    entries = dict(tables["sessions"].items())
+    maps.close_tables(tables)
+    found = [
+        row
+        for row in rows(entries, time.monotonic_ns())
+        if args.match in f"{row.opener} {row.reached} {row.leaves_as} {row.towards}"
+        and args.vni in (None, row.vni)
+        and args.state in (None, row.state)
+    ]
+    if args.count:
+        print(len(found))
+    elif args.json:
+        for row in found:
+            print(json.dumps(asdict(row)))
+    else:
+        print(table(found[: args.limit]))
+        if len(found) > args.limit:
+            print(f"... and {len(found) - args.limit} more (--limit)")
+    return 0
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("sessions", help="the FNAT sessions of this machine", description=__doc__)
+    parser.add_argument("match", nargs="?", default="", help="part of an address or address:port")
+    parser.add_argument("--vni", type=int, help="only this VPC's")
+    parser.add_argument("--state", choices=("opening", "established", "closing", "closed", "reset"))
+    parser.add_argument("--count", action="store_true", help="print how many")
+    parser.add_argument("--json", action="store_true", help="one object a line")
+    parser.add_argument("--limit", type=int, default=100, help="rows of the table (default %(default)s)")
+    parser.add_argument("--bpffs", type=Path, default=BPFFS / "unilb", help="default %(default)s")
+    parser.set_defaults(run=run)

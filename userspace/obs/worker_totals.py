@@ -1,0 +1,151 @@
+"""The workers' counts as Prometheus metrics: APISIX's names where APISIX has one, `unilb_*` beside them.
+
+Runs in the node. Keeps the newest absolute values of each living worker and the sums of the dead ones, so no counter
+goes back when a worker is replaced; the gauges of a dead worker vanish with it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from userspace.obs.counters import LATENCY_MS
+from userspace.obs.fold import Row, Sums, add_rows
+
+_BOUNDS = tuple(str(bound) for bound in LATENCY_MS) + ("+Inf",)
+_HISTOGRAMS = ("request", "upstream", "apisix")  # `apisix` is APISIX's word for the gateway's own time
+_STATES = ("active", "reading", "writing", "waiting")
+
+_TOTALS = {
+    "accepted": ("unilb_connections_accepted_total", "Client connections accepted."),
+    "refused": ("unilb_connections_refused_total", "Client connections answered 503 at once: over max_connections."),
+    "retries": ("unilb_upstream_retries_total", "Tries after the first of an exchange."),
+    "upstream_connects": ("unilb_upstream_connects_total", "Connections opened to endpoints."),
+    "upstream_reuses": ("unilb_upstream_reuses_total", "Requests sent on a kept connection."),
+    "log_lines": ("unilb_access_log_lines_total", "Access log lines handed to the writer."),
+    "log_dropped": ("unilb_access_log_dropped_total", "Access log lines dropped: the sink was too slow."),
+    "series_overflow": ("unilb_metric_series_overflow_total", "Look-ups of a metric series past the limit."),
+}
+_PER_WORKER = {
+    "revision": ("unilb_config_revision", "Store revision the worker routes by."),
+    "rejected_objects": ("unilb_config_rejected_objects", "Objects the worker refused; their last good version stays."),
+}
+
+
+class WorkerTotals(Collector):
+    """Folds the reports of all workers. `report` on each counters message, `gone` once when a worker has ended."""
+
+    def __init__(self) -> None:
+        self._living: dict[str, Sums] = {}
+        self._gauges: dict[str, dict[str, int]] = {}
+        self._departed = Sums()
+
+    def report(self, worker: str, counters: Mapping[str, Any]) -> None:
+        """Take the body of a counters message; `worker` is the label under which it is shown."""
+        sums = self._living.setdefault(worker, Sums())
+        sums.totals = counters["totals"]
+        sums.errors = counters["errors"]
+        sums.sticky = counters["sticky"]
+        for route, upstream, endpoint, *row in counters["series"]:
+            sums.series[(route, upstream, endpoint)] = row
+        self._gauges[worker] = counters["gauges"]
+
+    def gone(self, worker: str) -> None:
+        """Keep what this worker counted, drop its gauges. A worker that never reported is ignored."""
+        sums = self._living.pop(worker, None)
+        self._gauges.pop(worker, None)
+        if sums is not None:
+            self._departed.add(sums)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric, all workers folded, except those that name a worker."""
+        folded = Sums()
+        folded.add(self._departed)
+        for sums in self._living.values():
+            folded.add(sums)
+        yield from _http(folded)
+        yield from _own(folded)
+        yield from self._connections(folded)
+        for gauge, (name, text) in _PER_WORKER.items():
+            metric = Metric(name, text, "gauge")
+            for worker, gauges in self._gauges.items():
+                metric.add_sample(name, {"worker": worker}, gauges.get(gauge, 0))
+            yield metric
+
+    def _connections(self, folded: Sums) -> Iterator[Metric]:
+        client = Metric("apisix_nginx_http_current_connections", "Client connections by state.", "gauge")
+        for state in _STATES:
+            client.add_sample(client.name, {"state": state}, self._gauge(state))
+        for state in ("accepted", "handled"):
+            client.add_sample(client.name, {"state": state}, folded.totals.get("accepted", 0))
+        client.add_sample(client.name, {"state": "total"}, folded.totals.get("requests", 0))
+        yield client
+        upstream = Metric("unilb_upstream_connections", "Connections to endpoints by state.", "gauge")
+        for state in ("active", "idle"):
+            upstream.add_sample(upstream.name, {"state": state}, self._gauge(f"upstream_{state}"))
+        yield upstream
+
+    def _gauge(self, name: str) -> int:
+        return sum(gauges.get(name, 0) for gauges in self._gauges.values())
+
+
+def _http(folded: Sums) -> Iterator[Metric]:
+    """APISIX's own. Its node label is the endpoint's host alone, so the ports of one host fold into one series."""
+    by_node: dict[tuple[str, str], Row] = {}
+    for (route, _, endpoint), row in folded.series.items():
+        key = (route, endpoint.rpartition(":")[0] or endpoint)
+        known = by_node.get(key)
+        by_node[key] = row if known is None else add_rows(known, row)
+    status = Metric("apisix_http_status", "Responses by status code.", "counter")
+    bandwidth = Metric("apisix_bandwidth", "Bytes from (ingress) and to (egress) clients.", "counter")
+    latency = Metric("apisix_http_latency", "ms: the request, the upstream's share, the gateway's own.", "histogram")
+    for (route, node), row in by_node.items():
+        labels = {"route": route, "service": "", "consumer": "", "node": node}
+        for code, count in row[0].items():
+            status.add_sample(status.name, {"code": code, "matched_uri": "", "matched_host": ""} | labels, count)
+        bandwidth.add_sample(bandwidth.name, {"type": "ingress"} | labels, row[1])
+        bandwidth.add_sample(bandwidth.name, {"type": "egress"} | labels, row[2])
+        for kind, histogram in zip(_HISTOGRAMS, row[3:6], strict=True):
+            _add_histogram(latency, {"type": kind} | labels, histogram)
+    yield status
+    yield bandwidth
+    yield latency
+    # A gauge in APISIX too, whatever its name says.
+    requests = Metric("apisix_http_requests_total", "Requests since the node started.", "gauge")
+    requests.add_sample(requests.name, {}, folded.totals.get("requests", 0))
+    yield requests
+
+
+def _add_histogram(metric: Metric, labels: dict[str, str], histogram: list[float]) -> None:
+    seen: float = 0
+    for bound, count in zip(_BOUNDS, histogram, strict=False):
+        seen += count
+        metric.add_sample(f"{metric.name}_bucket", labels | {"le": bound}, seen)
+    metric.add_sample(f"{metric.name}_count", labels, seen)
+    metric.add_sample(f"{metric.name}_sum", labels, histogram[-1])
+
+
+def _own(folded: Sums) -> Iterator[Metric]:
+    for total, (name, text) in _TOTALS.items():
+        metric = Metric(name, text, "counter")
+        metric.add_sample(name, {}, folded.totals.get(total, 0))
+        yield metric
+    responses = Metric("unilb_endpoint_responses_total", "Responses by endpoint and status class.", "counter")
+    for (route, upstream, endpoint), row in folded.series.items():
+        classes: dict[str, int] = {}
+        for code, count in row[0].items():
+            classes[f"{code[0]}xx"] = classes.get(f"{code[0]}xx", 0) + count
+        labels = {"route": route, "upstream": upstream, "endpoint": endpoint}
+        for name, count in classes.items():
+            responses.add_sample(responses.name, labels | {"class": name}, count)
+    yield responses
+    errors = Metric("unilb_errors_total", "Failed tries and refused requests, by whose side failed and how.", "counter")
+    for key, count in folded.errors.items():
+        source, _, kind = key.partition(" ")
+        errors.add_sample(errors.name, {"source": source, "kind": kind}, count)
+    yield errors
+    sticky = Metric("unilb_sticky_requests_total", "Requests to sticky routes by the state of the cookie.", "counter")
+    for state, count in folded.sticky.items():
+        sticky.add_sample(sticky.name, {"state": state}, count)
+    yield sticky

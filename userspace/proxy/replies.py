@@ -1,0 +1,27 @@
+"""Responses that the gateway gives itself: `{"error_msg": ...}`, as APISIX words them, built once and kept as bytes."""
+
+from functools import lru_cache
+from http import HTTPStatus
+
+import orjson
+
+REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+ROUTE_NOT_FOUND = "404 Route Not Found"
+
+
+@lru_cache(maxsize=256)
+def reply(status: int, text: str, keep_alive: bool, head_only: bool = False, fields: bytes = b"") -> bytes:
+    """Return a whole response of `status` whose JSON body says `text`; `fields` are more header lines.
+
+    `head_only` leaves the body out but keeps its Content-Length, as a response to HEAD does. `keep_alive` False adds
+    `Connection: close`. All texts come from our own code, so few distinct ones exist; the cache is bounded anyway.
+    """
+    body = orjson.dumps({"error_msg": text}, option=orjson.OPT_APPEND_NEWLINE)
+    head = b"HTTP/1.1 %d %b\r\nServer: unilb\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b%b\r\n" % (
+        status,
+        REASONS.get(status, b"Error"),
+        len(body),
+        b"" if keep_alive else b"Connection: close\r\n",
+        fields,
+    )
+    return head if head_only else head + body

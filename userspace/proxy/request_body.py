@@ -1,0 +1,50 @@
+"""The body of one request on its way to an endpoint: framed, bounded, and kept a while in case it is sent again."""
+
+from userspace.http.chunked import LAST_CHUNK, encode_chunk
+
+REPLAY_BYTES = 64 << 10
+"""Of a body already sent, at most this much is kept in case an idempotent request has to be sent again."""
+
+
+class RequestBody:
+    """Pieces come in with `add` and `end`, and go out with `take` and, on another connection, `take_all`."""
+
+    __slots__ = ("_chunked", "_pending", "_sent", "_sent_bytes")
+
+    def __init__(self, chunked: bool) -> None:
+        self._chunked = chunked
+        self._pending: list[bytes] = []
+        self._sent: list[bytes] = []
+        self._sent_bytes = 0
+
+    @property
+    def is_replayable(self) -> bool:
+        """True while all that was sent could be sent again."""
+        return self._sent_bytes <= REPLAY_BYTES
+
+    def add(self, data: bytes) -> None:
+        """Take some of the body."""
+        if self._chunked:
+            self._pending += encode_chunk(data)
+        else:
+            self._pending.append(data)
+
+    def end(self) -> None:
+        """The body is complete. Trailers are not passed on: RFC 9110 section 6.5.1 lets a gateway discard them."""
+        if self._chunked:
+            self._pending.append(LAST_CHUNK)
+
+    def take(self) -> list[bytes]:
+        """Return the pieces that were not sent yet; they count as sent now."""
+        pieces, self._pending = self._pending, []
+        self._sent_bytes += sum(map(len, pieces))
+        if self.is_replayable:
+            self._sent += pieces
+        else:
+            self._sent.clear()
+        return pieces
+
+    def take_all(self) -> list[bytes]:
+        """Return every piece from the first on, for a new connection. Only while `is_replayable`."""
+        sent = list(self._sent)
+        return sent + self.take()

@@ -1,0 +1,97 @@
+"""What all connections of one worker share."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from userspace.config.compile_routing import Router
+from userspace.config.settings import Settings
+from userspace.obs.access_log import AccessLog
+from userspace.obs.counters import Counters
+from userspace.proxy.pool import Pools
+from userspace.proxy.wheel import Wheel
+
+if TYPE_CHECKING:
+    from userspace.proxy.connection import ClientConnection
+
+LINGER_SECONDS = 2.0
+"""After an answer ahead of the request's end the rest is read and thrown away this long: closing at once would reset
+the connection, and the reset could overtake the answer (RFC 9112 section 9.6)."""
+
+
+class Shared:
+    """One per worker; every connection holds it. `on_empty` is called when the last connection of a draining worker
+    has closed."""
+
+    __slots__ = (
+        "body_ticks",
+        "connections",
+        "counters",
+        "header_ticks",
+        "idle_ticks",
+        "is_draining",
+        "linger_ticks",
+        "log",
+        "loop",
+        "on_empty",
+        "pools",
+        "request_limits",
+        "response_limits",
+        "router",
+        "send_ticks",
+        "settings",
+        "trusts",
+        "unserved",
+        "wheel",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, settings: Settings, router: Router, log: AccessLog, wheel: Wheel
+    ) -> None:
+        self.loop = loop
+        self.settings = settings
+        self.router = router
+        self.log = log
+        self.wheel = wheel
+        self.counters = Counters()
+        self.unserved = self.counters.series("", "", "")
+        self.pools = Pools(wheel, self.counters, settings.max_connections_per_endpoint, settings.max_idle_per_endpoint)
+        self.connections: set[ClientConnection] = set()
+        self.is_draining = False
+        self.on_empty: Callable[[], None] = _nothing
+        self.request_limits = settings.request_limits
+        if settings.max_request_body_bytes:
+            self.request_limits = replace(settings.request_limits, max_body_bytes=settings.max_request_body_bytes)
+        self.response_limits = settings.response_limits
+        self.header_ticks = wheel.ticks(settings.header_timeout)
+        self.idle_ticks = wheel.ticks(settings.idle_timeout)
+        self.body_ticks = wheel.ticks(settings.body_timeout)
+        self.send_ticks = wheel.ticks(settings.send_timeout)
+        self.linger_ticks = wheel.ticks(LINGER_SECONDS)
+        self.trusts = _trust(settings.trusted_addresses)
+
+    def connection_closed(self) -> None:
+        """A client connection has ended."""
+        if self.is_draining and not self.connections:
+            self.on_empty()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _trust(addresses: tuple[str, ...]) -> Callable[[str], bool | None]:
+    """Return what tells whether a peer's X-Forwarded-* count: None for everybody when nothing is configured."""
+    if not addresses:
+        return lambda address: None
+    networks = [ip_network(address) for address in addresses]
+
+    @lru_cache(maxsize=4096)
+    def trusts(address: str) -> bool:
+        parsed = ip_address(address)
+        return any(parsed in network for network in networks)
+
+    return trusts

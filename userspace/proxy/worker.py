@@ -1,0 +1,236 @@
+"""The worker process: `python -m userspace.proxy.worker --wire-fd N --listen-fd N --settings JSON [--user NAME]`.
+
+Started by the node with inherited descriptors. It serves from the first snapshot on, keeps serving when the node is
+gone, and ends with a drain: SIGTERM or the node's `drain`. SIGHUP opens the access log anew; SIGINT is the node's.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import encodings.idna  # noqa: F401  what asyncio and the codecs would import later, when the files may be out of reach
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace as replace_settings
+
+import orjson
+import uvloop
+
+from userspace import wire
+from userspace.config.compile_routing import Router
+from userspace.config.settings import Settings, SettingsError
+from userspace.config.snapshot import apply, replace
+from userspace.obs.access_log import AccessLog
+from userspace.proxy.listener import Listener
+from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
+from userspace.proxy.shared import Shared
+from userspace.proxy.wheel import Wheel
+from userspace.proxy.wire_intake import WireIntake
+
+REPORT_SECONDS = 1.0
+SWEEP_REPORTS = 60  # the pools are swept every so many reports
+SPARE_DESCRIPTORS = 128  # wire, listeners, log, idle upstream connections in passing
+MAX_TROUBLES = 100  # lines on standard error, per SWEEP_REPORTS reports
+
+
+class Worker:
+    """One worker's life: wire, listeners, configuration, drain. `stopped` is set when there is nothing left to do."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, settings: Settings, log: AccessLog, listen_fds: Sequence[int]
+    ) -> None:
+        self.stopped = asyncio.Event()
+        self._loop = loop
+        self._log = log
+        self._wheel = Wheel(loop)
+        self._router = Router(start=os.getpid())
+        self._shared = Shared(loop, settings, self._router, log, self._wheel)
+        self._shared.on_empty = self._finish
+        self._listener = Listener(self._shared, listen_fds)
+        self._wire = WireIntake({"type": "ready", "pid": os.getpid()}, self._take, self._trouble, self._node_gone)
+        self._opening: asyncio.Task[None] | None = None
+        self._cut: asyncio.TimerHandle | None = None
+        self._reports = 0
+        self._troubles = 0
+
+    async def run(self, wire_socket: socket.socket) -> None:
+        """Serve until drained."""
+        loop = self._loop
+        loop.set_exception_handler(self._on_exception)
+        loop.add_signal_handler(signal.SIGTERM, self.drain, self._shared.settings.drain_deadline)
+        loop.add_signal_handler(signal.SIGHUP, self._log.reopen)
+        loop.add_signal_handler(signal.SIGINT, _nothing)
+        self._log.start()
+        self._wheel.start()
+        await loop.create_unix_connection(lambda: self._wire, sock=wire_socket)
+        self._loop.call_later(REPORT_SECONDS, self._tick)
+        await self.stopped.wait()
+        self._wheel.stop()
+        self._log.close()
+
+    # Configuration.
+
+    def _take(self, message: wire.Message) -> None:
+        kind = message["type"]
+        if kind == "snapshot" or kind == "changes":
+            self._apply(kind, message)
+        elif kind == "drain":
+            self.drain(float(message["deadline"]))
+        elif kind == "counters?":
+            self._report()
+        else:
+            self._trouble(f"wire: unknown message {kind}")
+
+    def _apply(self, kind: str, message: wire.Message) -> None:
+        old = self._router.snapshot
+        revision = message["revision"]
+        pairs = message["objects" if kind == "snapshot" else "changes"]
+        if kind == "snapshot":
+            new = replace(old, revision, [(key, value.encode()) for key, value in pairs])
+        else:
+            new = apply(old, revision, [(key, None if value is None else value.encode()) for key, value in pairs])
+        self._router.apply(new)
+        rejected = new.rejected
+        answer = {key: rejected[key] for key, _ in pairs if key in rejected}
+        self._wire.send({"type": "applied", "revision": revision, "rejected": answer})
+        if kind == "snapshot":
+            # What was just built stays for long: the collector need not walk it again and again.
+            gc.collect()
+            gc.freeze()
+        if self._opening is None and not self._shared.is_draining:
+            self._opening = self._loop.create_task(self._listener.open())
+
+    # Counting.
+
+    def _tick(self) -> None:
+        self._loop.call_later(REPORT_SECONDS, self._tick)
+        self._log.flush()
+        if self._wire.is_clear:
+            self._report()
+        self._reports += 1
+        if self._reports % SWEEP_REPORTS == 0:
+            self._shared.pools.sweep()
+            self._troubles = 0
+
+    def _report(self) -> None:
+        shared = self._shared
+        gauges, totals = shared.counters.gauges, shared.counters.totals
+        busy = sum(connection.exchange is not None for connection in shared.connections)
+        reading = sum(connection.exchange is None and connection.in_head for connection in shared.connections)
+        gauges["active"] = len(shared.connections)
+        gauges["writing"], gauges["reading"] = busy, reading
+        gauges["waiting"] = len(shared.connections) - busy - reading
+        gauges["upstream_active"], gauges["upstream_idle"] = shared.pools.counts()
+        gauges["revision"] = self._router.snapshot.revision
+        gauges["rejected_objects"] = len(self._router.snapshot.rejected)
+        totals["log_lines"], totals["log_dropped"] = self._log.lines, self._log.dropped
+        self._wire.send({"type": "counters", "counters": shared.counters.report()})
+
+    # Ending.
+
+    def _node_gone(self) -> None:
+        """Go on without the node, unless it went before it gave us a configuration: nobody else would ever end us."""
+        if self._opening is None:
+            self.stopped.set()
+
+    def drain(self, deadline: float) -> None:
+        """Stop accepting, let exchanges finish, and be gone after `deadline` seconds. The latest call sets the time."""
+        shared = self._shared
+        if self._cut is not None:
+            self._cut.cancel()
+        self._cut = self._loop.call_later(deadline, self._cut_rest)
+        shared.is_draining = True
+        self._listener.close()
+        shared.pools.close()
+        for connection in list(shared.connections):
+            connection.drain()
+        shared.connection_closed()
+
+    def _cut_rest(self) -> None:
+        for connection in list(self._shared.connections):
+            connection.cut()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self.stopped.is_set():
+            return
+        self._log.flush()
+        self._report()
+        self._wire.send({"type": "drained"})
+        self._wire.close()
+        self.stopped.set()
+
+    # Trouble.
+
+    def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        text = str(context.get("message", "error"))
+        if isinstance(error, BaseException):
+            self._shared.counters.error("internal", type(error).__name__)
+            text += "\n" + "".join(traceback.format_exception(error))
+        self._trouble(text)
+
+    def _trouble(self, text: str) -> None:
+        self._troubles += 1
+        if self._troubles <= MAX_TROUBLES:
+            # Nobody may be reading standard error any more.
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"worker {os.getpid()}: {text}\n")
+
+
+def _nothing() -> None:
+    pass
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="userspace.proxy.worker", description="One worker; started by the node.")
+    parser.add_argument("--wire-fd", type=int, required=True)
+    parser.add_argument("--listen-fd", type=int, action="append", required=True)
+    parser.add_argument("--settings", default="{}", help="JSON object, see userspace/config/settings.py")
+    parser.add_argument("--user", help="drop to this user when started as root")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one worker; return its exit status: 0 after a drain, 2 when it cannot start."""
+    arguments = _arguments(argv)
+    try:
+        settings = Settings.from_json(orjson.loads(arguments.settings))
+        log = AccessLog(settings.access_log)
+        wanted = SPARE_DESCRIPTORS + 2 * settings.max_connections
+        settings = _within(raise_descriptor_limit(wanted), settings)
+        if arguments.user is None:
+            forbid_new()
+        else:
+            uid, gid = user_ids(arguments.user)
+            if os.geteuid() == 0:
+                log.own(uid, gid)
+            drop_to(uid, gid)
+    except (SettingsError, orjson.JSONDecodeError, OSError, PrivilegeError) as error:
+        sys.stderr.write(f"worker {os.getpid()}: {error}\n")
+        return 2
+    wire_socket = socket.socket(fileno=arguments.wire_fd)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, log, arguments.listen_fd, wire_socket))
+    return 0
+
+
+def _within(descriptors: int, settings: Settings) -> Settings:
+    """Return settings that cannot run out of descriptors: a client and an upstream connection take one each."""
+    most = max(1, (descriptors - SPARE_DESCRIPTORS) // 2)
+    if settings.max_connections <= most:
+        return settings
+    sys.stderr.write(f"worker {os.getpid()}: max_connections lowered to {most}: only {descriptors} descriptors\n")
+    return replace_settings(settings, max_connections=most)
+
+
+async def _serve(settings: Settings, log: AccessLog, listen_fds: Sequence[int], wire_socket: socket.socket) -> None:
+    await Worker(asyncio.get_running_loop(), settings, log, listen_fds).run(wire_socket)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
