@@ -1,0 +1,39 @@
+"""Every machine of the region tells the control plane how far it is."""
+
+import time
+from typing import Any
+
+import pytest
+
+from userspace.lab.lab import Lab
+from userspace.lab.publish import admin
+
+pytestmark = pytest.mark.netns
+
+ROUTE = {"uri": "/distribution", "upstream": {"type": "roundrobin", "nodes": {"127.0.0.1:9": 1}}}
+
+
+def nodes(lab: Lab) -> dict[str, dict[str, Any]]:
+    reply = admin(lab, "GET", "/unilb/status")
+    assert reply.status == 200
+    return {node["id"]: node for node in reply.json()["nodes"]}
+
+
+def test_a_change_shows_in_the_report_of_every_node_within_two_seconds(lab: Lab) -> None:
+    names = {machine.name for machine in lab.topology.of_role("gateway", "l4")}
+    reply = admin(lab, "PUT", "/apisix/admin/routes/distribution", ROUTE)
+    revision = int(reply.headers["x-unilb-revision"])
+    try:
+        deadline = time.monotonic() + 2
+        while True:
+            found = nodes(lab)
+            if all(name in found and found[name].get("revision", 0) >= revision for name in names):
+                break
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        assert {found[name]["state"] for name in names} == {"ok"}
+        for machine in lab.topology.of_role("gateway"):
+            assert all(served >= revision for served in found[machine.name]["workers"].values())
+        assert {found[name]["role"] for name in names} == {"gateway", "l4"}
+    finally:
+        admin(lab, "DELETE", "/apisix/admin/routes/distribution")
