@@ -1,0 +1,62 @@
+"""Nanoseconds per run of each program under real traffic, as the kernel itself counts them (bpf_stats_enabled).
+
+BPF_PROG_TEST_RUN cannot repeat programs that change a packet's length on the same packet, and single runs measure cold
+caches. Here 50 keep-alive clients and a 256 MiB download drive the region, and run_time_ns / run_cnt is read.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.region import region
+from tests.bench.report import publish
+from userspace.lab import demo
+from userspace.lab.exec import run as run_in
+from userspace.lab.lab import Lab
+
+ROUNDS = 3
+SECONDS = 4
+STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+PROGRAMS = {"l4": ("l4_ingress",), "gw1": ("vpc_egress", "vxlan_ingress")}
+
+
+@contextmanager
+def counted() -> Iterator[None]:
+    """Have the kernel time every program while the block runs."""
+    before = STATS.read_text()
+    STATS.write_text("1")
+    try:
+        yield
+    finally:
+        STATS.write_text(before)
+
+
+def times(lab: Lab) -> dict[str, tuple[int, int]]:
+    """Return (nanoseconds, runs) so far by program."""
+    found = {}
+    for place, names in PROGRAMS.items():
+        for name in names:
+            path = f"/sys/fs/bpf/unilb/1/programs/*/{name}"
+            out = run_in(lab, place, ["sh", "-c", f"bpftool prog show pinned {path} -j"]).stdout
+            shown = json.loads(out)
+            found[name] = (shown.get("run_time_ns", 0), shown.get("run_cnt", 0))  # absent until the first run
+    return found
+
+
+def drive(lab: Lab, path: str) -> None:
+    url = f"http://{demo.eip(lab)}{path}"
+    run_in(lab, "client", ["wrk", "-t1", "-c50", f"-d{SECONDS}", "-H", "Host: blue.example.com", url])
+
+
+def run() -> None:
+    samples: dict[str, dict[str, tuple[list[float], str]]] = {}
+    with region() as lab, counted():
+        for _ in range(ROUNDS):
+            for load, path in (("small requests", "/who"), ("1 MiB downloads", "/size/1048576")):
+                before = times(lab)
+                drive(lab, path)
+                for name, (spent, runs) in times(lab).items():
+                    per_run = (spent - before[name][0]) / max(1, runs - before[name][1])
+                    samples.setdefault(name, {}).setdefault(f"ns per run, {load}", ([], "ns"))[0].append(per_run)
+    publish("packets", ROUNDS, samples)
