@@ -1,6 +1,7 @@
 """The command line of `unilb node`, turned into settings."""
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,23 +50,24 @@ def address(text: str) -> tuple[str, int]:
 
 
 def worker_settings(pairs: list[str], access_log: str) -> Settings:
-    """Read NAME=VALUE pairs; numbers are numbers. Raises SettingsError, which names the setting."""
+    """Read NAME=VALUE pairs; a value that is JSON (a number, true, a list) is read as such, any other is text.
+
+    Raises SettingsError, which names the setting.
+    """
     doc: dict[str, object] = {"access_log": access_log}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise SettingsError(f"{pair!r} is not NAME=VALUE")
-        doc[name] = _number(value)
+        doc[name] = _value(value)
     return Settings.from_json(doc)
 
 
-def _number(text: str) -> object:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def node_settings(args: argparse.Namespace) -> NodeSettings:

@@ -18,7 +18,11 @@ import yaml
 from control.server import MIN_KEY_LENGTH
 
 ROOT = Path(__file__).resolve().parents[3]
-CASES = ROOT.parent / "shared" / "cases" / "apisix"
+# Beside this repository; a worktree may stand deeper.
+CASES = next(
+    (found for above in ROOT.parents if (found := above / "shared" / "cases" / "apisix").exists()),
+    ROOT.parent / "shared" / "cases" / "apisix",
+)
 KEY = "edd1c9f034335f136f87ad84b625c8f1"
 VIEWER = "4054f7cf07e344346cd3f287985e76a2"
 

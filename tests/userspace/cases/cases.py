@@ -1,0 +1,129 @@
+"""APISIX's public cases that ask a gateway something, and what the server of each must be started with."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from tests.control.admin.apisix_cases import Case, read_cases
+
+GROUPS: Final = ("router", "node", "control", "plugin", "config-center-yaml")
+# The plugins that gateways serve: the files that are named after them are replayed.
+PLUGINS: Final = (
+    "redirect",
+    "proxy-rewrite",
+    "response-rewrite",
+    "key-auth",
+    "basic-auth",
+    "jwt-auth",
+    "consumer-restriction",
+    "ip-restriction",
+    "ua-restriction",
+    "referer-restriction",
+    "uri-blocker",
+    "cors",
+    "limit-req",
+    "limit-conn",
+    "limit-count",
+    "traffic-split",
+    "proxy-mirror",
+    "fault-injection",
+    "mocking",
+    "request-id",
+    "real-ip",
+    "client-control",
+    "api-breaker",
+    "prometheus",
+    "http-logger",
+    "file-logger",
+)
+# And those about plugins as such.
+COMMON_PLUGIN_FILES: Final = frozenset({"consumer-bug-fix", "global-rule-phase-cache", "plugin", "security-warning"})
+# What the cases assume of every server (research/apisix.md section 7.3) -> the worker's setting.
+_DEFAULT_SETTINGS: Final = {"trusted_addresses": '["127.0.0.1"]'}
+# A path in APISIX's conf/config.yaml -> the worker's setting of the same meaning.
+_SETTINGS: Final = {
+    "apisix.router.http": "router",
+    "apisix.delete_uri_tail_slash": "delete_uri_tail_slash",
+    "apisix.normalize_uri_like_servlet": "normalize_uri_like_servlet",
+    "apisix.match_uri_encoded_slash": "match_uri_encoded_slash",
+    "apisix.show_upstream_status_in_response_header": "show_upstream_status_in_response_header",
+    "apisix.trusted_addresses": "trusted_addresses",
+    "graphql.max_size": "max_graphql_bytes",
+}
+_DEFAULT_ROUTER: Final = "radixtree_host_uri"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How `unilb run` is started: its options, and the file in place of store and Admin API, if there is one."""
+
+    options: tuple[str, ...]
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """All cases of one of APISIX's test files, in their order: later ones build on earlier ones."""
+
+    group: str
+    file: str
+    cases: tuple[Case, ...]
+
+    @property
+    def seconds(self) -> float:
+        """What its cases sleep."""
+        return sum(step.get("seconds", 0) for case in self.cases for step in case.get("steps", ()))
+
+
+def is_for_gateways(group: str, file: str) -> bool:
+    """False for files about plugins that gateways do not serve."""
+    if group != "plugin":
+        return True
+    name = file.removeprefix("t/plugin/").removesuffix(".t")
+    return name in COMMON_PLUGIN_FILES or any(
+        re.fullmatch(re.escape(plugin) + r"(\d*|-.*)", name) for plugin in PLUGINS
+    )
+
+
+def units(group: str, only: str = "") -> Iterator[Unit]:
+    """The units of a group whose file name contains `only`."""
+    files: dict[str, list[Case]] = {}
+    for case in read_cases(f"{group}.jsonl"):
+        if only in case["file"] and is_for_gateways(group, case["file"]):
+            files.setdefault(case["file"], []).append(case)
+    for file, cases in files.items():
+        yield Unit(group, file, tuple(cases))
+
+
+def profile_of(case: Case) -> Profile:
+    """The server that a case wants."""
+    server = case.get("server") or {}
+    config = yaml.safe_load(server.get("yaml_config") or server.get("extra_yaml_config") or "") or {}
+    settings = dict(_DEFAULT_SETTINGS)
+    for path, setting in _SETTINGS.items():
+        value = _at(config, path)
+        if value is not None and value is not False and value != _DEFAULT_ROUTER:
+            settings[setting] = _text(value)
+    options = [option for item in sorted(settings.items()) for option in ("--set", "=".join(item))]
+    encryption = _at(config, "apisix.data_encryption") or {}
+    if encryption.get("enable_encrypt_fields") is False:
+        options += ["--keyring", ""]
+    elif "keyring" in encryption:
+        keyring = encryption["keyring"] or []
+        options += ["--keyring", ",".join([keyring] if isinstance(keyring, str) else keyring)]
+    return Profile(tuple(options), server.get("apisix_yaml"))
+
+
+def _at(config: Any, path: str) -> Any:
+    for name in path.split("."):
+        config = config.get(name) if isinstance(config, dict) else None
+    return config
+
+
+def _text(value: Any) -> str:
+    """A value as `--set` takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
