@@ -31,13 +31,18 @@ LAW = {
     "userspace.http": ("userspace.http", "userspace.errors", "userspace.net"),
     "userspace.routing": ("userspace.routing", "userspace.http", "userspace.net", "userspace.errors", "control.model"),
     "userspace.balancer": ("userspace.balancer", "userspace.net", "control.model"),
+    "userspace.plugins": (
+        "userspace.plugins", "userspace.routing", "userspace.balancer", "userspace.http", "userspace.net",
+        "userspace.errors", "control.model",
+    ),
     "userspace.config": (
-        "userspace.config", "userspace.routing", "userspace.balancer", "userspace.http", "userspace.net",
-        "control.model", "control.store",
+        "userspace.config", "userspace.plugins", "userspace.routing", "userspace.balancer", "userspace.http",
+        "userspace.net", "control.model", "control.store",
     ),
     "userspace.obs": ("userspace.obs",),
     "userspace.proxy": (
-        "userspace.proxy", "userspace.config", "userspace.routing", "userspace.balancer", "userspace.http",
+        "userspace.proxy", "userspace.config", "userspace.plugins", "userspace.routing", "userspace.balancer",
+        "userspace.http",
         "userspace.obs", "userspace.wire", "userspace.errors", "userspace.net", "control.model",
     ),
     "userspace.node": (
@@ -52,9 +57,12 @@ ONLY_IN = {
     "pyroute2": {"userspace.node.links"},
 }
 # Pure code: no clock, no socket, no log.
-PURE = ("userspace.http", "userspace.routing", "userspace.balancer", "userspace.config", "control.model")
+PURE = (
+    "userspace.http", "userspace.routing", "userspace.balancer", "userspace.plugins", "userspace.config",
+    "control.model",
+)  # fmt: skip
 IMPURE = {"asyncio", "socket", "logging", "time"}
-IMPURE_EXEMPT = {"userspace.config.source"}
+IMPURE_EXEMPT = {"userspace.config.source", "userspace.plugins.env"}
 # Code whose tests stand elsewhere, each with the reason.
 TESTED_ELSEWHERE = {
     "userspace.node.abi": "tests/bpf/test_abi.py compares it with abi.h",
@@ -76,6 +84,12 @@ TESTED_ELSEWHERE = {
     "userspace.node.forwarding": "tests/netns/test_life.py, test_paths.py",
     "userspace.node.scrape": "tests/netns reads /metrics and /healthz of every node",
     "userspace.errors": "a dataclass",
+    "userspace.plugins.summary": "a dataclass",
+    "userspace.plugins.env": "a dataclass",
+    "userspace.proxy.forward": "test_exchange.py, test_upstream.py, test_tries.py",
+    "userspace.proxy.deciding": "test_exchange_plugins.py waits through it",
+    "userspace.proxy.own_answer": "test_exchange_plugins.py",
+    "userspace.proxy.relay": "test_exchange.py, test_exchange_plugins.py",
     **{
         f"control.model.parts.{name}": "schemas: tests/control/model/plugins checks the plugins made of them"
         for name in ("ai", "external", "fields", "logs", "openid")

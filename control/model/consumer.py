@@ -1,10 +1,11 @@
 """Consumer: somebody who sends requests, known by what an authentication plugin finds in them."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from control.model.errors import ModelError
-from control.model.fields import DESC, ID, LABELS, PLUGINS, TIMESTAMP
+from control.model.fields import DESC, ID, LABELS, PLUGINS, TIMESTAMP, optional_id
 from control.model.plugins import check_plugins
 from control.model.schema import check_configuration, compile_schema
 
@@ -41,3 +42,23 @@ def check_consumer_plugins(plugins: Mapping[str, Any]) -> None:
         check_plugins(plugins, "consumer")
     except ModelError as problem:
         raise ModelError(f"invalid plugins configuration: {problem}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """`plugins`: how it is known, and what its requests pass besides the route's; they outrank its group's and the
+    route's. `labels`: `custom_id` among them goes to endpoints."""
+
+    username: str
+    group_id: str | None = None
+    plugins: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, doc: object, id: str | None = None) -> Self:
+        """Read a stored consumer; `id` stands in where the object has no username. Raises ModelError."""
+        if id is not None and isinstance(doc, dict):
+            doc = {"username": id, **doc}
+        check_consumer(doc)
+        assert isinstance(doc, dict)
+        return cls(doc["username"], optional_id(doc, "group_id"), doc.get("plugins", {}), doc.get("labels", {}))

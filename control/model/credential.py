@@ -1,5 +1,9 @@
 """Credential: one more way to know a consumer. It stands below the consumer in the store."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
 from control.model.consumer import check_consumer_plugins
 from control.model.errors import ModelError
 from control.model.fields import COMMON, ID, PLUGINS
@@ -43,3 +47,20 @@ def check_credential(doc: object) -> None:
     check_consumer_plugins(plugins)
     if plugins.keys() - IDENTITIES.keys():
         raise ModelError("only supports auth type plugins in consumer credential")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """`id` is its own, without its consumer's name; `plugins` has at most one."""
+
+    username: str
+    id: str
+    plugins: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, doc: object, id: str | None = None) -> Self:
+        """Read a stored credential; `id` is "jack/credentials/x", its place in the store. Raises ModelError."""
+        check_credential(doc)
+        assert isinstance(doc, dict)
+        username, _, own = (id or str(doc.get("id", ""))).partition("/credentials/")
+        return cls(username, own, doc.get("plugins", {}))

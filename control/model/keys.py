@@ -31,20 +31,25 @@ REPORTS = "/unilb/~reports/"
 # One key per referenced object (or set); see control/admin/README.md, "References".
 USES = "/unilb/uses/"
 # What gateways list and watch, in this order: who refers before who is referred to.
-SERVED = ("route", "service", "plugin_config", "upstream", "global_rule", "vpc", "vip", "node", "keys")
+SERVED = (
+    "route", "service", "plugin_config", "global_rule", "consumer", "consumer_group", "plugin_metadata", "upstream",
+    "vpc", "vip", "node", "keys",
+)  # fmt: skip
 CONFIGURATION = tuple(PREFIXES[kind] for kind in SERVED)
 
 _CREDENTIALS = "/credentials/"
 _DECORATIONS = "/graphql_cost_decorations/"
 # What stands below an object of a kind: the part of the key between the two ids, and its kind.
 _BELOW = {"consumer": (_CREDENTIALS, "credential"), "service": (_DECORATIONS, "graphql_cost_decoration")}
+_OWNER = {below: kind for kind, (_, below) in _BELOW.items()}
 _KIND_BY_PREFIX = {prefix: kind for kind, prefix in PREFIXES.items()}
 _PLACEHOLDER_VALUES = (b"init_dir", b"{}")
 
 
 def key_of(kind: str, id: str) -> str:
-    """The key of one object: ("route", "1") -> "/apisix/routes/1"."""
-    return PREFIXES[kind] + id
+    """The key of one object: ("route", "1") -> "/apisix/routes/1", ("credential", "jack/credentials/x") below its
+    consumer."""
+    return PREFIXES[_OWNER.get(kind, kind)] + id
 
 
 def credentials_of(username: str) -> str:

@@ -86,7 +86,8 @@ class Route:
     """`uris`: exact, or with `*`, at the end for a prefix. `hosts`: lower-case, exact or starting with `*`; () for any.
     `methods`: None for any. `priority`: higher first among equal paths. `timeout`: None for the upstream's.
     At most one of `upstream_id` and `upstream` is set; with neither, and none from the service, requests get 503.
-    `plugins`: name -> configuration, disabled ones too; `sticky` is read from them."""
+    `plugins`: name -> configuration, disabled ones too; `sticky` is read from them. `enable_websocket`: None for the
+    service's word."""
 
     id: str
     uris: tuple[str, ...]
@@ -102,6 +103,7 @@ class Route:
     service_id: str | None = None
     plugin_config_id: str | None = None
     plugins: Mapping[str, Any] = field(default_factory=dict)
+    enable_websocket: bool | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -134,6 +136,7 @@ class Route:
             service_id=optional_id(doc, "service_id"),
             plugin_config_id=optional_id(doc, "plugin_config_id"),
             plugins=plugins,
+            enable_websocket=doc.get("enable_websocket"),
         )
 
 

@@ -38,6 +38,7 @@ class Service:
     hosts: tuple[str, ...] = ()
     plugins: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+    enable_websocket: bool | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -57,4 +58,5 @@ class Service:
             hosts=tuple(dict.fromkeys(host.lower() for host in doc.get("hosts", ()))),
             plugins=doc.get("plugins", {}),
             name=doc.get("name", ""),
+            enable_websocket=doc.get("enable_websocket"),
         )

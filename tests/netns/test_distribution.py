@@ -19,6 +19,11 @@ def nodes(lab: Lab) -> dict[str, dict[str, Any]]:
     return {node["id"]: node for node in reply.json()["nodes"]}
 
 
+def in_force(node: dict[str, Any], revision: int) -> bool:
+    served = [node.get("revision", 0), *node.get("workers", {}).values()]
+    return node["state"] == "ok" and min(served) >= revision
+
+
 def test_a_change_shows_in_the_report_of_every_node_within_two_seconds(lab: Lab) -> None:
     names = {machine.name for machine in lab.topology.of_role("gateway", "l4")}
     reply = admin(lab, "PUT", "/apisix/admin/routes/distribution", ROUTE)
@@ -27,13 +32,11 @@ def test_a_change_shows_in_the_report_of_every_node_within_two_seconds(lab: Lab)
         deadline = time.monotonic() + 2
         while True:
             found = nodes(lab)
-            if all(name in found and found[name].get("revision", 0) >= revision for name in names):
+            # A report may have been made between a node's taking the change and its workers' doing so: "behind".
+            if all(name in found and in_force(found[name], revision) for name in names):
                 break
             assert time.monotonic() < deadline, found
             time.sleep(0.05)
-        assert {found[name]["state"] for name in names} == {"ok"}
-        for machine in lab.topology.of_role("gateway"):
-            assert all(served >= revision for served in found[machine.name]["workers"].values())
         assert {found[name]["role"] for name in names} == {"gateway", "l4"}
     finally:
         admin(lab, "DELETE", "/apisix/admin/routes/distribution")

@@ -1,15 +1,21 @@
 """Router: turns snapshots into what requests are served by, changing only what a change touches."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from control.model.keys import STICKY_KEYS, kind_of
 from control.model.route import Route
 from control.model.service import Service
 from control.model.upstream import Upstream
+from userspace.config.compile_plugins import CompiledPlugins
 from userspace.config.compiled import CompiledRoute, CompiledUpstream, UpstreamSlot, compile_upstream
 from userspace.config.dependents import Dependents
 from userspace.config.merge import REFUSALS, merge, slot_id
 from userspace.config.snapshot import EMPTY, Snapshot, changed_keys
+from userspace.http.request import Request
+from userspace.plugins.chain import EMPTY as NO_PLUGINS
+from userspace.plugins.chain import Chain
+from userspace.plugins.env import Env
 from userspace.routing.match import RoutingTable
 
 
@@ -21,9 +27,14 @@ class Router:
     one assignment, however many routes refer to it. A changed service or plugin config is merged into its routes anew.
     """
 
-    __slots__ = ("_dependents", "_routes", "_slots", "_start", "snapshot", "table")
+    __slots__ = ("_dependents", "_routes", "_slots", "_start", "plugins", "snapshot", "table")
 
-    def __init__(self, start: int = 0) -> None:
+    def __init__(
+        self, start: int = 0, env: Env | None = None, trouble: Callable[[str], None] = lambda text: None
+    ) -> None:
+        env = env if env is not None else Env()
+        env.slots = self
+        self.plugins = CompiledPlugins(env, trouble)
         self.snapshot = EMPTY
         self.table: RoutingTable[CompiledRoute] = RoutingTable()
         self._routes: dict[str, CompiledRoute] = {}
@@ -31,9 +42,9 @@ class Router:
         self._dependents = Dependents()
         self._start = start
 
-    def match(self, host: str, path: str, method: str) -> CompiledRoute | None:
+    def match(self, request: Request) -> CompiledRoute | None:
         """Return the route for a request, or None (see RoutingTable.match)."""
-        return self.table.match(host, path, method)
+        return self.table.match(request)
 
     def apply(self, new: Snapshot) -> None:
         """Serve by `new` from the next request on. Pickers whose endpoints did not change keep their place."""
@@ -41,7 +52,8 @@ class Router:
         upstreams: dict[str, Upstream | None] = {}
         new_keys = False
         # A route that changes its service in this very batch is in `ids` by itself, so the old dependents are enough.
-        for key in changed_keys(self.snapshot, new):
+        keys = changed_keys(self.snapshot, new)
+        for key in keys:
             kind, id = kind_of(key) or ("", "")
             if kind == "route":
                 ids[id] = None
@@ -59,9 +71,11 @@ class Router:
                 new_keys = True
         routes = [(self._routes.get(id), self._merged(new, id)) for id in ids]
         compiled = self._compile(routes, upstreams, new, new_keys)
-        self._install(routes, compiled)
         self._note_dependents(ids, new)
         self.snapshot = new
+        self._install_upstreams(compiled)
+        self.plugins.apply(new, keys)
+        self._install_routes(routes)
 
     def _merged(self, new: Snapshot, id: str) -> Route | None:
         """The route as it is to be served; None when it is not."""
@@ -108,25 +122,55 @@ class Router:
             compiled[id] = compile_upstream(upstream, keys, self._start, refusal, previous)
         return compiled
 
-    def _install(
-        self, routes: list[tuple[CompiledRoute | None, Route | None]], compiled: dict[str, CompiledUpstream]
-    ) -> None:
+    def lease(self, id: str, upstream: Upstream | None = None) -> UpstreamSlot:
+        """Return the slot of an upstream that a plugin sends requests to: the stored one, or `upstream`, its own."""
+        slot = self._slots.get(id)
+        if slot is None or upstream is not None:
+            found = upstream if upstream is not None else self.snapshot.upstreams.get(id)
+            compiled = compile_upstream(found, None, self._start, 502, slot.compiled if slot is not None else None)
+            if slot is None:
+                slot = self._slots[id] = UpstreamSlot(compiled)
+            else:
+                slot.compiled = compiled
+        slot.routes += 1
+        return slot
+
+    def release(self, id: str) -> None:
+        """Give a leased slot back."""
+        slot = self._slots[id]
+        slot.routes -= 1
+        if not slot.routes:
+            del self._slots[id]
+
+    def _install_upstreams(self, compiled: dict[str, CompiledUpstream]) -> None:
         for id, upstream in compiled.items():
             if id in self._slots:
                 self._slots[id].compiled = upstream
             else:
                 self._slots[id] = UpstreamSlot(upstream)
+
+    def _install_routes(self, routes: list[tuple[CompiledRoute | None, Route | None]]) -> None:
+        fresh: list[CompiledRoute] = []
+        chains: list[tuple[Chain, Chain]] = []
         for old, route in routes:
+            previous = old.chain if old is not None else NO_PLUGINS
+            chain = self.plugins.of_route(route, previous) if route is not None else NO_PLUGINS
             if old is not None:
                 self.table.remove(old.route.hosts, old.route.uris, old)
                 del self._routes[old.route.id]
                 old.slot.routes -= 1
+            chains.append((previous, chain))
             if route is not None:
                 slot = self._slots[slot_id(route)]
                 slot.routes += 1
                 slot.is_sticky = slot.is_sticky or route.sticky is not None
-                self._routes[route.id] = fresh = CompiledRoute(route, slot)
-                self.table.add(route.hosts, route.uris, fresh)
+                fresh.append(CompiledRoute(route, slot, chain))
+        for compiled in fresh:
+            self._routes[compiled.route.id] = compiled
+            self.table.add(compiled.route.hosts, compiled.route.uris, compiled)
+        # Last: what a chain gives back may be what a new route needs.
+        for previous, chain in chains:
+            previous.close(chain)
         for old, _ in routes:
             if old is not None and not old.slot.routes:
                 self._slots.pop(slot_id(old.route), None)

@@ -8,6 +8,8 @@ from control.model.sticky import StickyKeys
 from control.model.upstream import Endpoint, Timeout, Upstream
 from userspace.balancer.round_robin import Picker, build
 from userspace.balancer.sticky import NO_TOKENS, StickyTable
+from userspace.plugins.chain import EMPTY, Chain
+from userspace.routing.expr import Condition
 
 _DEFAULT_TIMEOUT: Final = Timeout()
 
@@ -49,13 +51,17 @@ class UpstreamSlot:
 class CompiledRoute:
     """A route, ready to serve: what RoutingTable.match returns."""
 
-    __slots__ = ("methods", "order", "route", "slot")
+    __slots__ = ("chain", "condition", "merged", "methods", "order", "route", "slot")
 
-    def __init__(self, route: Route, slot: UpstreamSlot) -> None:
+    def __init__(self, route: Route, slot: UpstreamSlot, chain: Chain = EMPTY) -> None:
         self.route: Final = route
         self.slot: Final = slot
+        self.chain: Final = chain
         self.methods: Final = route.methods
+        self.condition: Condition | None = None
         self.order: Final = (-route.priority, route.id)
+        # By consumer: the chain that was merged into this one's, and the result.
+        self.merged: dict[str, tuple[Chain, Chain]] = {}
 
     @property
     def upstream(self) -> CompiledUpstream:

@@ -6,11 +6,15 @@ from typing import Any, Final
 
 import orjson
 
+from control.model.consumer import Consumer
+from control.model.consumer_group import ConsumerGroup
+from control.model.credential import Credential
 from control.model.errors import ModelError
 from control.model.global_rule import GlobalRule
 from control.model.keys import SERVED, STICKY_KEYS, is_placeholder, key_of, kind_of
 from control.model.node import Node
 from control.model.plugin_config import PluginConfig
+from control.model.plugin_metadata import PluginMetadata
 from control.model.route import Route
 from control.model.service import Service
 from control.model.sticky import StickyKeys
@@ -27,12 +31,16 @@ _READERS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "plugin_config": PluginConfig.from_json,
     "upstream": Upstream.from_json,
     "global_rule": GlobalRule.from_json,
+    "consumer": Consumer.from_json,
+    "credential": Credential.from_json,
+    "consumer_group": ConsumerGroup.from_json,
+    "plugin_metadata": PluginMetadata.from_json,
     "vpc": Vpc.from_json,
     "vip": Vip.from_json,
     "node": Node.from_json,
     "keys": lambda document, id: StickyKeys.from_json(document),
 }
-_KINDS: Final = tuple(kind for kind in SERVED if kind != "keys")
+_KINDS: Final = (*(kind for kind in SERVED if kind != "keys"), "credential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,10 @@ class Snapshot:
     plugin_configs: Objects[PluginConfig] = field(default_factory=Objects)
     upstreams: Objects[Upstream] = field(default_factory=Objects)
     global_rules: Objects[GlobalRule] = field(default_factory=Objects)
+    consumers: Objects[Consumer] = field(default_factory=Objects)
+    credentials: Objects[Credential] = field(default_factory=Objects)
+    consumer_groups: Objects[ConsumerGroup] = field(default_factory=Objects)
+    plugin_metadatas: Objects[PluginMetadata] = field(default_factory=Objects)
     vpcs: Objects[Vpc] = field(default_factory=Objects)
     vips: Objects[Vip] = field(default_factory=Objects)
     nodes: Objects[Node] = field(default_factory=Objects)

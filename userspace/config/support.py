@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from control.model.plugins import is_disabled
+from userspace.plugins.registry import FILTERS
 
 # Fields that are not served -> the values that ask for nothing. (): the field must be absent.
 _Unserved = Mapping[str, tuple[Any, ...]]
@@ -33,9 +34,10 @@ ROUTE: Final[_Unserved] = {
 CONDITIONS: Final = frozenset({"vars", "filter_func", "remote_addr", "remote_addrs"})
 SERVICE: Final[_Unserved] = {"script": (), "enable_websocket": (False,)}
 FIELDS: Final[Mapping[str, _Unserved]] = {"upstream": UPSTREAM, "route": ROUTE, "service": SERVICE}
-PLUGINS: Final = frozenset({"sticky"})
-# What `_meta` may ask of a plugin. The order of plugins and their error answers do not touch these plugins.
+PLUGINS: Final = frozenset({"sticky", *FILTERS})
+# What `_meta` may ask of every plugin, and of those that run as filters besides.
 META: Final = frozenset({"disable", "priority", "error_response"})
+FILTER_META: Final = META | {"filter"}
 
 
 def unserved(kind: str, document: Any, parsed: Any) -> str | None:
@@ -85,7 +87,7 @@ def _plugin(plugins: Mapping[str, Any]) -> str | None:
             continue
         if name not in PLUGINS:
             return f"plugin [{name}]: not served by unilb"
-        more = conf.get("_meta", {}).keys() - META
+        more = conf.get("_meta", {}).keys() - (FILTER_META if name in FILTERS else META)
         if more:
             return f'plugin [{name}]: property "_meta.{min(more)}": not served by unilb'
     return None

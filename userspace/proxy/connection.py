@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 from userspace.errors import LbError, Retry, Source
 from userspace.http.events import Body, Event, ProtocolError, RequestHead
 from userspace.http.http1 import RequestParser
+from userspace.http.request import Peer
 from userspace.proxy import failures
 from userspace.proxy.exchange import Exchange
 from userspace.proxy.record import record_refusal
 from userspace.proxy.replies import REASONS, reply
-from userspace.proxy.request import Peer
 from userspace.proxy.wheel import Timed
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ JOINED_BYTES = 8192
 """Up to here copying the pieces into one costs less than writev."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_NOBODY = Peer("", b"", 0, None)
+_NOBODY = Peer("", b"", 0, "", 0, None)
 
 
 class ClientConnection(Timed, asyncio.Protocol):
@@ -64,9 +64,10 @@ class ClientConnection(Timed, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         shared = self.shared
         self.transport = cast(asyncio.Transport, transport)
-        address = transport.get_extra_info("peername")[0]
-        port = transport.get_extra_info("sockname")[1]
-        self.peer = Peer(address, address.encode("ascii"), port, shared.trusts(address))
+        address, port = transport.get_extra_info("peername")[:2]
+        server_address, server_port = transport.get_extra_info("sockname")[:2]
+        field = address.encode("ascii")
+        self.peer = Peer(address, field, port, server_address, server_port, shared.trusts(address))
         shared.counters.totals["accepted"] += 1
         if len(shared.connections) >= shared.settings.max_connections:
             shared.counters.totals["refused"] += 1

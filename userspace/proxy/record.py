@@ -1,10 +1,11 @@
 """The log phase: one exchange becomes counts and one access log line."""
 
 from datetime import UTC, datetime
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING
 
 from userspace.http.events import ProtocolError
+from userspace.plugins.summary import Summary
 
 if TYPE_CHECKING:
     from userspace.proxy.connection import ClientConnection
@@ -18,9 +19,11 @@ def record(exchange: "Exchange") -> None:
     """Count and log a finished exchange. Times are ms, bytes those of the client side with heads and framing."""
     client, shared, head = exchange.client, exchange.shared, exchange.head
     request_ms = (perf_counter() - exchange.begun) * 1000
-    upstream_ms = exchange.upstream_ms
+    forward = exchange.forward
+    upstream_ms = forward.upstream_ms if forward is not None else 0.0
+    pool = forward.pool if forward is not None else None
     bytes_in, bytes_out = client.take_bytes()
-    route, compiled, pool, answer = exchange.route, exchange.compiled, exchange.pool, exchange.answer
+    route, compiled, answer = exchange.route, exchange.compiled, exchange.answer
     route_id = route.route.id if route is not None else ""
     upstream_id = compiled.upstream.id if compiled is not None and compiled.upstream is not None else ""
     if pool is not None:
@@ -28,17 +31,34 @@ def record(exchange: "Exchange") -> None:
     else:
         series = shared.counters.series(route_id, upstream_id, "")
     shared.counters.exchange(series, exchange.status, bytes_in, bytes_out, request_ms, upstream_ms)
+    run = exchange.run
+    if run is not None and run.logs:
+        run.log(
+            Summary(
+                status=exchange.status,
+                started=time() - request_ms / 1000,
+                request_ms=request_ms,
+                upstream_ms=upstream_ms,
+                bytes_in=bytes_in,
+                bytes_out=bytes_out,
+                upstream_address=pool.address if pool is not None else None,
+                upstream_status=answer.status if answer is not None else None,
+                error=exchange.error.kind if exchange.error is not None else None,
+                is_ours=answer is None,
+            )
+        )
     stick = exchange.stick
     if stick is not None:
         sticky = shared.counters.sticky
         sticky[stick.state] = sticky.get(stick.state, 0) + 1
     if not shared.log.enabled:
         return
-    endpoint, error = exchange.endpoint, exchange.error
+    endpoint, error = exchange.request.endpoint, exchange.error
+    tries = forward.tries if forward is not None else None
     shared.log.write(
         {
             "time": datetime.now(UTC),
-            "client": client.peer.address,
+            "client": exchange.request.remote_addr,
             "method": head.method,
             "host": head.host,
             "path": head.target.decode("ascii"),
@@ -54,7 +74,7 @@ def record(exchange: "Exchange") -> None:
             "endpoint": endpoint.address if endpoint is not None else None,
             "vpc_id": endpoint.vpc_id if endpoint is not None else None,
             "sticky": stick.state if stick is not None else None,
-            "retries": exchange.tries.count if exchange.tries is not None else 0,
+            "retries": tries.count if tries is not None else 0,
             "error": error.kind if error is not None else None,
             "error_source": error.source.value if error is not None else None,
             "revision": exchange.revision,

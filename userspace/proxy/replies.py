@@ -1,12 +1,32 @@
-"""Responses that the gateway gives itself: `{"error_msg": ...}`, as APISIX words them, built once and kept as bytes."""
+"""Responses that the gateway gives itself: those of plugins, and `{"error_msg": ...}` as APISIX words them."""
 
 from functools import lru_cache
 from http import HTTPStatus
 
 import orjson
 
+from userspace.http.events import Headers
+
 REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 ROUTE_NOT_FOUND = "404 Route Not Found"
+SERVER = (b"Server", b"unilb")
+
+
+def compose(status: int, headers: Headers, body: bytes, keep_alive: bool, head_only: bool = False) -> bytes:
+    """Return a whole response. `headers` lack the framing; `head_only` leaves the body out but keeps its
+    Content-Length, as a response to HEAD does. `keep_alive` False adds `Connection: close`."""
+    lines = [
+        b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Error")),
+        *(b"%b: %b\r\n" % pair for pair in headers),
+    ]
+    if status not in (204, 304):
+        lines.append(b"Content-Length: %d\r\n" % len(body))
+    if not keep_alive:
+        lines.append(b"Connection: close\r\n")
+    lines.append(b"\r\n")
+    if not head_only and status not in (204, 304):
+        lines.append(body)
+    return b"".join(lines)
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from traceback import format_exception
 from typing import TYPE_CHECKING
 
 from userspace.config.compile_routing import Router
@@ -37,6 +38,7 @@ class Shared:
         "log",
         "loop",
         "on_empty",
+        "on_trouble",
         "pools",
         "request_limits",
         "response_limits",
@@ -62,6 +64,7 @@ class Shared:
         self.connections: set[ClientConnection] = set()
         self.is_draining = False
         self.on_empty: Callable[[], None] = _nothing
+        self.on_trouble: Callable[[str], None] = _ignore
         self.request_limits = settings.request_limits
         if settings.max_request_body_bytes:
             self.request_limits = replace(settings.request_limits, max_body_bytes=settings.max_request_body_bytes)
@@ -73,6 +76,11 @@ class Shared:
         self.linger_ticks = wheel.ticks(LINGER_SECONDS)
         self.trusts = _trust(settings.trusted_addresses)
 
+    def failed_within(self, error: Exception) -> None:
+        """A plugin raised: a fault of ours. The exchange is answered 500 and the others go on."""
+        self.counters.error("internal", type(error).__name__)
+        self.on_trouble("".join(format_exception(error)))
+
     def connection_closed(self) -> None:
         """A client connection has ended."""
         if self.is_draining and not self.connections:
@@ -80,6 +88,10 @@ class Shared:
 
 
 def _nothing() -> None:
+    pass
+
+
+def _ignore(text: str) -> None:
     pass
 
 

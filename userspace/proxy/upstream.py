@@ -1,4 +1,4 @@
-"""One connection to an endpoint, and one attempt to open it. Both report to the exchange they serve."""
+"""One connection to an endpoint, and one attempt to open it. Both report to the Forward they serve."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from userspace.proxy.pool import Pool
 from userspace.proxy.wheel import Timed
 
 if TYPE_CHECKING:
-    from userspace.proxy.exchange import Exchange
+    from userspace.proxy.forward import Forward
     from userspace.proxy.shared import Shared
 
 
 class UpstreamConnection(Timed, asyncio.Protocol):
-    """Bytes from the endpoint go through the codec to the exchange; without an exchange it is idle in its pool, where
-    any byte or the end of the stream closes it. The deadline is that of the pool when idle, else the exchange's."""
+    """Bytes from the endpoint go through the codec to `forward`; without one the connection is idle in its pool, where
+    any byte or the end of the stream closes it. The deadline is that of the pool when idle, else that of `forward`."""
 
-    __slots__ = ("exchange", "is_counted", "is_full", "parser", "pool", "served", "shared", "transport")
+    __slots__ = ("forward", "is_counted", "is_full", "parser", "pool", "served", "shared", "transport")
 
     def __init__(self, shared: "Shared", pool: Pool) -> None:
         super().__init__()
         self.shared = shared
         self.pool = pool
-        self.exchange: Exchange | None = None
+        self.forward: Forward | None = None
         self.parser: ResponseParser | None = None
         self.transport: asyncio.Transport | None = None
         self.is_counted = True  # in pool.open
@@ -39,9 +39,9 @@ class UpstreamConnection(Timed, asyncio.Protocol):
         assert self.transport is not None
         return cast(int, self.transport.get_extra_info("socket").fileno())
 
-    def assign(self, exchange: "Exchange", method: str) -> None:
-        """Serve this exchange next; the response is that to `method`."""
-        self.exchange = exchange
+    def assign(self, forward: "Forward", method: str) -> None:
+        """Serve this request next; the response is that to `method`."""
+        self.forward = forward
         self.served += 1
         if self.parser is None:
             self.parser = ResponseParser(self.shared.response_limits, method)
@@ -49,7 +49,7 @@ class UpstreamConnection(Timed, asyncio.Protocol):
             self.parser.expect(method)
 
     def write(self, pieces: Sequence[bytes]) -> None:
-        """Send; never blocks. `is_full` tells whether to hold the next back until `Exchange.upstream_flow`."""
+        """Send; never blocks. `is_full` tells whether to hold the next back until `Forward.flow_changed`."""
         transport = self.transport
         if transport is None:
             return  # connection_lost is on its way to the exchange
@@ -60,7 +60,7 @@ class UpstreamConnection(Timed, asyncio.Protocol):
 
     def release(self) -> None:
         """The exchange is over and took the whole response: back to the pool, or closed."""
-        self.exchange = None
+        self.forward = None
         assert self.parser is not None
         if self.parser.is_reusable and not self.is_full and self.transport is not None and self.pool.give_back(self):
             self.shared.wheel.set(self, self.pool.idle_ticks)
@@ -74,7 +74,7 @@ class UpstreamConnection(Timed, asyncio.Protocol):
 
     def abort(self) -> None:
         """Close now, whatever is unsent. The exchange, if any, hears nothing more."""
-        self.exchange = None
+        self.forward = None
         self.pool.forget(self)
         if self.transport is not None:
             self.transport.abort()
@@ -85,65 +85,65 @@ class UpstreamConnection(Timed, asyncio.Protocol):
         self.transport.set_write_buffer_limits(settings.write_buffer_high, settings.write_buffer_low)
 
     def data_received(self, data: bytes) -> None:
-        exchange = self.exchange
-        if exchange is None:
+        forward = self.forward
+        if forward is None:
             self.abort()  # an endpoint that speaks unasked
             return
         assert self.parser is not None
         try:
             events = self.parser.feed(data)
         except ProtocolError as error:
-            exchange.failed(failures.bad_response(error.reason))
+            forward.failed(failures.bad_response(error.reason))
             return
-        exchange.answered(events)
+        forward.answered(events)
 
     def eof_received(self) -> None:
-        exchange = self.exchange
-        if exchange is None or self.parser is None:
+        forward = self.forward
+        if forward is None or self.parser is None:
             self.pool.forget(self)  # now, not when the transport says so: it could be taken in between
             return
         try:
             events = self.parser.eof()
         except ProtocolError:
-            exchange.failed(failures.CLOSED if self.parser.is_idle else failures.TRUNCATED)
+            forward.failed(failures.CLOSED if self.parser.is_idle else failures.TRUNCATED)
             return
-        exchange.answered(events)
+        forward.answered(events)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self.shared.wheel.remove(self)
         self.pool.forget(self)
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
+        forward, self.forward = self.forward, None
+        if forward is not None:
             idle = self.parser is None or self.parser.is_idle
-            exchange.failed(failures.RESET if idle else failures.TRUNCATED)
+            forward.failed(failures.RESET if idle else failures.TRUNCATED)
 
     def pause_writing(self) -> None:
         self.is_full = True
-        if self.exchange is not None:
-            self.exchange.upstream_flow()
+        if self.forward is not None:
+            self.forward.flow_changed()
 
     def resume_writing(self) -> None:
         self.is_full = False
-        if self.exchange is not None:
-            self.exchange.upstream_flow()
+        if self.forward is not None:
+            self.forward.flow_changed()
 
     def expired(self) -> None:
-        if self.exchange is None:
+        if self.forward is None:
             self.abort()
         else:
-            self.exchange.failed(failures.SEND_TIMEOUT if self.is_full else failures.READ_TIMEOUT)
+            self.forward.failed(failures.SEND_TIMEOUT if self.is_full else failures.READ_TIMEOUT)
 
 
 class Attempt(Timed):
-    """Opening one connection for one exchange. Ends in one of `Exchange.connected`, `Exchange.failed` and `cancel`."""
+    """Opening one connection for one request. Ends in one of `Forward.connected`, `Forward.failed` and `cancel`."""
 
-    __slots__ = ("connection", "exchange", "shared", "task")
+    __slots__ = ("connection", "forward", "shared", "task")
 
-    def __init__(self, shared: "Shared", pool: Pool, exchange: "Exchange", ticks: int) -> None:
+    def __init__(self, shared: "Shared", pool: Pool, forward: "Forward", ticks: int) -> None:
         super().__init__()
         self.shared = shared
-        self.exchange: Exchange | None = exchange
+        self.forward: Forward | None = forward
         connection = self.connection = UpstreamConnection(shared, pool)
         pool.open += 1
         shared.counters.totals["upstream_connects"] += 1
@@ -157,30 +157,30 @@ class Attempt(Timed):
 
     def cancel(self) -> None:
         """The exchange needs it no more."""
-        self.exchange = None
+        self.forward = None
         self.task.cancel()
 
     def expired(self) -> None:
-        exchange = self.exchange
-        if exchange is not None:
-            exchange.attempt = None
+        forward = self.forward
+        if forward is not None:
+            forward.attempt = None
         self.cancel()
-        if exchange is not None:
-            exchange.failed(failures.CONNECT_TIMEOUT)
+        if forward is not None:
+            forward.failed(failures.CONNECT_TIMEOUT)
 
     def _ended(self, task: "asyncio.Task[object]") -> None:
         self.shared.wheel.remove(self)
-        exchange, self.exchange = self.exchange, None
+        forward, self.forward = self.forward, None
         failure = None if task.cancelled() else task.exception()
-        if failure is not None or task.cancelled() or exchange is None:
+        if failure is not None or task.cancelled() or forward is None:
             self.connection.pool.forget(self.connection)
             self.connection.abort()
-        if exchange is None:
+        if forward is None:
             return
-        exchange.attempt = None
+        forward.attempt = None
         if failure is None:
-            exchange.connected(self.connection)
+            forward.connected(self.connection)
         elif isinstance(failure, OSError):
-            exchange.failed(failures.connect_failure(failure))
+            forward.failed(failures.connect_failure(failure))
         else:  # a name that IDNA cannot encode is a UnicodeError
-            exchange.failed(LbError("resolve_failed", Source.UPSTREAM, Retry.ALWAYS, str(failure)))
+            forward.failed(LbError("resolve_failed", Source.UPSTREAM, Retry.ALWAYS, str(failure)))

@@ -25,6 +25,7 @@ from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings, SettingsError
 from userspace.config.snapshot import apply, replace
 from userspace.obs.access_log import AccessLog
+from userspace.plugins.env import Env
 from userspace.proxy.listener import Listener
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
 from userspace.proxy.shared import Shared
@@ -47,9 +48,10 @@ class Worker:
         self._loop = loop
         self._log = log
         self._wheel = Wheel(loop)
-        self._router = Router(start=os.getpid())
+        self._router = Router(os.getpid(), Env(), self._trouble)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
+        self._shared.on_trouble = self._trouble
         self._listener = Listener(self._shared, listen_fds)
         self._wire = WireIntake({"type": "ready", "pid": os.getpid()}, self._take, self._trouble, self._node_gone)
         self._opening: asyncio.Task[None] | None = None

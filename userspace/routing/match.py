@@ -9,6 +9,7 @@ that does not take the method is passed over, and the search goes on.
 from collections.abc import Iterator, Sequence
 from typing import Generic
 
+from userspace.http.request import Request
 from userspace.routing.path_index import C, PathIndex
 from userspace.routing.prefix_tree import PrefixTree
 
@@ -33,20 +34,20 @@ class RoutingTable(Generic[C]):
             yield from index
         yield from self._any_host
 
-    def match(self, host: str, path: str, method: str) -> C | None:
-        """Return the route for a request, or None. `host`, lower-case and without port, and `path`, normalised, are
-        those of a RequestHead."""
+    def match(self, request: Request) -> C | None:
+        """Return the route for a request, or None."""
+        host = request.host
         index = self._hosts.get(host)
         if index is not None:
-            found = index.match(path, method)
+            found = index.match(request)
             if found is not None:
                 return found
         if self._wildcards:
             for index in reversed(self._wildcards.matching(host[::-1])):
-                found = index.match(path, method)
+                found = index.match(request)
                 if found is not None:
                     return found
-        return self._any_host.match(path, method)
+        return self._any_host.match(request)
 
     def add(self, hosts: Sequence[str], uris: Sequence[str], candidate: C) -> None:
         """Add a route under all its host patterns (none: any host) and paths."""

@@ -4,6 +4,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
+from userspace.http.request import Request
+from userspace.routing.expr import Condition
 from userspace.routing.prefix_tree import PrefixTree
 
 
@@ -13,6 +15,11 @@ class Candidate(Protocol):
     @property
     def methods(self) -> frozenset[str] | None:
         """The methods it takes; None for any."""
+        ...
+
+    @property
+    def condition(self) -> Condition | None:
+        """What else must hold; None for nothing."""
         ...
 
     @property
@@ -43,18 +50,19 @@ class PathIndex(Generic[C]):
         for _, candidates in self._prefixes:
             yield from candidates
 
-    def match(self, path: str, method: str) -> C | None:
-        """Return the exact path's first candidate for `method`, else the longest prefix's, else None."""
+    def match(self, request: Request) -> C | None:
+        """Return the exact path's first candidate whose conditions hold, else the longest prefix's, else None."""
+        path = request.path
         candidates = self._exact.get(path)
         if candidates is not None:
-            for candidate in candidates:
-                if candidate.methods is None or method in candidate.methods:
-                    return candidate
+            found = _first(candidates, request)
+            if found is not None:
+                return found
         if self._prefixes:
             for candidates in reversed(self._prefixes.matching(path)):
-                for candidate in candidates:
-                    if candidate.methods is None or method in candidate.methods:
-                        return candidate
+                found = _first(candidates, request)
+                if found is not None:
+                    return found
         return None
 
     def add(self, uri: str, candidate: C) -> None:
@@ -82,6 +90,15 @@ class PathIndex(Generic[C]):
             self._prefixes.remove(uri[:-1])
         else:
             del self._exact[uri]
+
+
+def _first(candidates: list[C], request: Request) -> C | None:
+    for candidate in candidates:
+        if candidate.methods is None or request.method in candidate.methods:
+            condition = candidate.condition
+            if condition is None or condition(request):
+                return candidate
+    return None
 
 
 def _order(candidate: Candidate) -> tuple[int, str]:

@@ -4,6 +4,7 @@ from types import FrameType
 
 import pytest
 
+from tests.requests import asked
 from tests.userspace.config.objects_in_store import Stored, route, sticky_keys, upstream
 from userspace.config.compile_routing import Router
 from userspace.config.compiled import CompiledRoute
@@ -25,7 +26,7 @@ def router_of(*objects: Stored) -> Router:
 
 
 def match(router: Router, path: str = "/") -> CompiledRoute:
-    found = router.match("any.example", path, "GET")
+    found = router.match(asked("any.example", path))
     assert found is not None
     return found
 
@@ -41,7 +42,7 @@ def test_a_route_is_served_by_its_upstream() -> None:
     assert found.route.id == "r1"
     assert [picked(router) for _ in range(3)] == ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.1:80"]
     assert (found.upstream.retries, found.upstream.endpoints) == (3, router.snapshot.upstreams["u1"].endpoints)
-    assert router.match("any.example", "/none", "GET") is None
+    assert router.match(asked("any.example", "/none")) is None
 
 
 def test_retries_default_to_one_less_than_endpoints() -> None:
@@ -80,10 +81,10 @@ def test_an_upstream_may_come_after_and_go_before_its_route() -> None:
 def test_a_changed_route_leaves_its_old_place() -> None:
     router = router_of(route("r1", "/a", host="x.example"), upstream())
     change(router, route("r1", "/b", priority=5))
-    assert router.match("x.example", "/a", "GET") is None
+    assert router.match(asked("x.example", "/a")) is None
     assert match(router, "/b").route.priority == 5
     change(router, route("r1", "/b", status=0))
-    assert router.match("x.example", "/b", "GET") is None
+    assert router.match(asked("x.example", "/b")) is None
     change(router, route("r1", "/b"))
     assert match(router, "/b")
     change(router, ("/apisix/routes/r1", None))
@@ -163,7 +164,7 @@ def test_any_snapshot_may_follow_any_other() -> None:
     router = router_of(route("r1", "/a"), route("r2", "/b"), upstream())
     skipped = apply(router.snapshot, 2, [("/apisix/routes/r1", None)])
     router.apply(apply(skipped, 3, [route("r3", "/c")]))
-    assert router.match("h", "/a", "GET") is None
+    assert router.match(asked("h", "/a")) is None
     assert (match(router, "/b").route.id, match(router, "/c").route.id) == ("r2", "r3")
     router.apply(replace(EMPTY, 9, [route("r2", "/d"), upstream(nodes={"10.0.0.4:80": 1})]))
     assert [found.route.id for found in router.table] == ["r2"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.requests import asked
 from tests.userspace.config.objects_in_store import Stored, plugin_config, route, service, sticky_keys, upstream
 from tests.userspace.config.test_compile_routing import calls, change, match, picked, router_of
 from userspace.config.compile_routing import Router
@@ -75,7 +76,7 @@ def test_the_hosts_of_the_service_count_for_routes_without() -> None:
     )
 
     def found(host: str, path: str) -> bool:
-        return router.match(host, path, "GET") is not None
+        return router.match(asked(host, path)) is not None
 
     assert found("shared.example", "/a") and not found("any.example", "/a")
     assert found("own.example", "/b") and not found("shared.example", "/b")
@@ -134,7 +135,7 @@ def test_a_route_may_leave_its_service_while_that_changes() -> None:
 def test_a_disabled_route_stays_away_when_its_service_changes() -> None:
     router = served(route("r1", "/a", service_id="s1", status=0), service("s1", upstream=OWN))
     change(router, service("s1", upstream_id="u1"))
-    assert router.match("any.example", "/a", "GET") is None
+    assert router.match(asked("any.example", "/a")) is None
 
 
 def test_a_service_that_asks_for_what_is_not_served_takes_its_routes_out_of_service() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.requests import asked
 from tests.userspace.config.objects_in_store import plugin_config, route, service, upstream
 from userspace.config.compile_routing import Router
 from userspace.config.merge import NOT_SERVED
@@ -33,7 +34,7 @@ UPSTREAM = [
 ]
 PLUGINS: list[tuple[dict[str, Any], str]] = [
     ({"cors": {}}, "plugin [cors]: not served by unilb"),
-    ({"sticky": {}, "key-auth": {}}, "plugin [key-auth]: not served by unilb"),
+    ({"sticky": {}, "hmac-auth": {}}, "plugin [hmac-auth]: not served by unilb"),
     ({"sticky": {"_meta": {"filter": [["arg_a", "==", "b"]]}}}, 'property "_meta.filter": not served by unilb'),
     ({"sticky": {"_meta": {"pre_function": "return 1"}}}, 'property "_meta.pre_function": not served by unilb'),
 ]
@@ -54,13 +55,13 @@ def test_a_route_that_asks_for_more_is_rejected(field: str, value: Any) -> None:
 
 
 def test_what_a_refused_route_matches_does_not_reach_a_wider_one() -> None:
-    """An area behind key-auth must not be answered by the open route around it."""
-    area = route("area", uri="/admin/*", upstream_id="u1", plugins={"key-auth": {}})
+    """An area behind hmac-auth must not be answered by the open route around it."""
+    area = route("area", uri="/admin/*", upstream_id="u1", plugins={"hmac-auth": {}})
     inline = route("inline", uri="/tls", upstream={"type": "roundrobin", "scheme": "https", "nodes": {"h:1": 1}})
     router = Router()
     router.apply(apply(EMPTY, 1, [area, inline, route("all", uri="/*", upstream_id="u1"), upstream("u1")]))
-    assert [router.match("h", path, "GET").upstream.refusal for path in ("/admin/x", "/tls")] == [503, 503]
-    open_route = router.match("h", "/other", "GET")
+    assert [router.match(asked("h", path)).upstream.refusal for path in ("/admin/x", "/tls")] == [503, 503]
+    open_route = router.match(asked("h", "/other"))
     assert open_route is not None and open_route.upstream.picker.pick() is not None
 
 
@@ -68,17 +69,17 @@ def test_a_route_whose_condition_is_not_served_leaves_its_requests_to_others() -
     special = route("special", uri="/x", upstream_id="u1", vars=[["arg_a", "==", "b"]])
     router = Router()
     router.apply(apply(EMPTY, 1, [special, route("all", uri="/*", upstream_id="u1"), upstream("u1")]))
-    found = router.match("h", "/x", "GET")
+    found = router.match(asked("h", "/x"))
     assert found is not None and found.route.id == "all"
 
 
 def test_a_refused_route_matches_the_hosts_of_its_service() -> None:
     service = ("/apisix/services/s", b'{"hosts": ["shop.example.com"], "upstream_id": "u1"}')
-    area = route("area", uri="/admin", service_id="s", plugins={"key-auth": {}})
+    area = route("area", uri="/admin", service_id="s", plugins={"hmac-auth": {}})
     router = Router()
     router.apply(apply(EMPTY, 1, [area, service, upstream("u1")]))
-    assert router.match("other.example.com", "/admin", "GET") is None
-    found = router.match("shop.example.com", "/admin", "GET")
+    assert router.match(asked("other.example.com", "/admin")) is None
+    found = router.match(asked("shop.example.com", "/admin"))
     assert found is not None and found.upstream.refusal == 503
 
 

@@ -214,8 +214,10 @@ async def test_an_upload_streams_and_a_slow_endpoint_slows_the_client(tmp_path: 
 
         uploading = asyncio.create_task(upload())
         [connection] = await connections(stage)
-        await stage.until(lambda: connection.exchange.upstream is not None and connection.exchange.upstream.is_full)
-        upstream = connection.exchange.upstream
+        await stage.until(
+            lambda: connection.exchange.forward.upstream is not None and connection.exchange.forward.is_full
+        )
+        upstream = connection.exchange.forward.upstream
         assert connection.is_held and upstream.transport.get_write_buffer_size() <= (64 << 10) + (256 << 10)
         assert not connection.exchange.body.is_replayable, "an upload is not kept for a second try"
         go.set()

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from userspace.routing.expr import Condition
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
     id: str
     methods: frozenset[str] | None = None
     priority: int = 0
+    condition: Condition | None = None
 
     @property
     def order(self) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.requests import asked
 from tests.userspace.routing.candidates import Named, named
 from userspace.routing.path_index import PathIndex
 
@@ -12,7 +13,7 @@ def index_of(*entries: tuple[str, Named]) -> PathIndex[Named]:
 
 
 def found(index: PathIndex[Named], path: str, method: str = "GET") -> str | None:
-    candidate = index.match(path, method)
+    candidate = index.match(asked("", path, method))
     return candidate.id if candidate is not None else None
 
 

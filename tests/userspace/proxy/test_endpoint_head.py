@@ -3,9 +3,10 @@ import pytest
 from control.model.upstream import Endpoint, Upstream
 from userspace.http.events import RequestHead
 from userspace.http.http1 import RequestParser
-from userspace.proxy.request import Peer, asks_for_revision, endpoint_head, host_for
+from userspace.http.request import Peer, Request
+from userspace.proxy.endpoint_head import asks_for_revision, endpoint_head, host_for
 
-PEER = Peer("192.0.2.9", b"192.0.2.9", 8080, None)
+PEER = Peer("192.0.2.9", b"192.0.2.9", 40000, "10.0.0.9", 8080, None)
 ENDPOINT = Endpoint("10.0.0.1", 8000, 1)
 
 
@@ -21,7 +22,7 @@ def upstream(**options: str) -> Upstream:
 
 def test_the_head_is_relayed_with_the_clients_address_and_without_what_was_for_us() -> None:
     sent = head("GET http://a.example:8080/x/../y?q HTTP/1.1\nHost: a.example:8080\nX: 1\nConnection: close\n\n")
-    assert endpoint_head(sent, upstream(), ENDPOINT, PEER) == (
+    assert endpoint_head(Request(sent, PEER), upstream(), ENDPOINT) == (
         b"GET /x/../y?q HTTP/1.1\r\nHost: a.example:8080\r\nX: 1\r\nX-Real-IP: 192.0.2.9\r\n"
         b"X-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.example\r\n"
         b"X-Forwarded-Port: 8080\r\n\r\n"

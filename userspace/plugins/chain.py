@@ -1,0 +1,121 @@
+"""Chain: the filters of a route, a global rule or a consumer, in the order in which they run. Compiled once."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from control.model.defaults import fill
+from control.model.plugins import PLUGINS, is_disabled
+from userspace.http.request import Request
+from userspace.plugins.env import Env
+from userspace.plugins.filter import Conf, Filter
+from userspace.plugins.outcome import JSON, TEXT, Outcome, Reply
+from userspace.plugins.registry import FILTERS
+from userspace.routing.expr import Condition, compile_expression
+
+PHASES: Final = ("rewrite", "access", "before_proxy", "header_filter", "log")
+BROKEN: Final = Reply.json(503, {"error_msg": "503 Service Unavailable"})
+
+
+class Step(NamedTuple):
+    """One filter of a chain. `condition`: `_meta.filter`; `answer`: what `_meta.error_response` says instead of an
+    error of its own. `conf` is as stored."""
+
+    name: str
+    priority: int
+    conf: Conf
+    filter: Filter
+    condition: Condition | None
+    answer: tuple[bytes, tuple[bytes, bytes]] | None
+
+
+class Broken(Filter):
+    """Stands for a plugin whose configuration cannot be run, and answers 503: without it, what it guards were open."""
+
+    NAME = "broken"
+
+    def rewrite(self, request: Request) -> Outcome:
+        return BROKEN
+
+
+class Chain:
+    """`steps` by priority from high to low, then name. One tuple per phase holds the steps that have it, so that a
+    phase nobody has costs nothing. `is_empty`: nothing at all."""
+
+    __slots__ = ("access", "before_proxy", "header_filter", "log", "rewrite", "steps")
+
+    def __init__(self, steps: Iterable[Step] = ()) -> None:
+        self.steps = tuple(sorted(steps, key=lambda step: (-step.priority, step.name)))
+        self.rewrite = self._having("rewrite")
+        self.access = self._having("access")
+        self.before_proxy = self._having("before_proxy")
+        self.header_filter = self._having("header_filter")
+        self.log = self._having("log")
+
+    def _having(self, phase: str) -> tuple[Step, ...]:
+        base = getattr(Filter, phase)
+        return tuple(step for step in self.steps if getattr(type(step.filter), phase) is not base)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.steps
+
+    def close(self, successor: "Chain | None" = None) -> None:
+        """Close the filters that `successor` did not take over."""
+        kept = {id(step.filter) for step in successor.steps} if successor is not None else set()
+        for step in self.steps:
+            if id(step.filter) not in kept:
+                step.filter.close()
+
+
+EMPTY: Final = Chain()
+
+
+def build_chain(
+    plugins: Mapping[str, Conf],
+    env: Env,
+    previous: Chain = EMPTY,
+    trouble: Callable[[str], None] = lambda text: None,
+) -> Chain:
+    """Return the chain of `plugins`, name -> configuration as stored. Disabled ones are left out.
+
+    A filter of `previous` whose configuration did not change is taken over with what it has counted. One that cannot
+    be made of its configuration answers 503 in its place and is told to `trouble`.
+    """
+    known = {step.name: step for step in previous.steps}
+    steps = []
+    for name, conf in plugins.items():
+        if name not in FILTERS or is_disabled(conf):
+            continue
+        step = known.get(name)
+        steps.append(step if step is not None and step.conf == conf else _step(name, conf, env, trouble))
+    return Chain(steps) if steps else EMPTY
+
+
+def merged(route: Chain, consumer: Chain) -> Chain:
+    """Return the chain of a route for a consumer, whose plugins win."""
+    own = {step.name for step in consumer.steps}
+    return Chain([*consumer.steps, *(step for step in route.steps if step.name not in own)])
+
+
+def _step(name: str, conf: Conf, env: Env, trouble: Callable[[str], None]) -> Step:
+    plugin = PLUGINS[name]
+    meta: Mapping[str, Any] = conf.get("_meta") or {} if isinstance(conf, Mapping) else {}
+    priority = int(meta.get("priority", plugin.priority))
+    try:
+        filled = fill(plugin.schemas.get("route", {}), dict(conf) if conf else {})
+        made = FILTERS[name](filled, env)
+        condition = compile_expression(meta["filter"]) if meta.get("filter") else None
+    except Exception as error:
+        trouble(f"plugin {name}: {type(error).__name__}: {error}")
+        return Step(name, priority, conf, Broken({}, env), None, None)
+    return Step(name, priority, conf, made, condition, _answer(meta.get("error_response")))
+
+
+def _answer(given: Any) -> tuple[bytes, tuple[bytes, bytes]] | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return given.encode(), TEXT
+    return orjson.dumps(given, option=orjson.OPT_APPEND_NEWLINE), JSON

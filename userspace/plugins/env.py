@@ -1,0 +1,44 @@
+"""Env: what a filter may use besides its configuration and the request. One per worker."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from userspace.plugins.consumers import Consumers
+
+
+class Slots(Protocol):
+    """The upstreams of the routing table."""
+
+    def lease(self, id: str, upstream: Any = None) -> Any:
+        """The UpstreamSlot of an upstream: the stored one called `id`, or `upstream`, an object of the filter's own
+        under an id of its own. To be given back."""
+        ...
+
+    def release(self, id: str) -> None:
+        """Give it back."""
+        ...
+
+
+class Outbox(Protocol):
+    """Takes what need not be waited for: log entries, mirrored requests. Bounded; what is too much is counted."""
+
+    def post(self, job: Any) -> bool:
+        """False when it was dropped."""
+        ...
+
+
+@dataclass(slots=True)
+class Env:
+    """`consumers` and `metadata(plugin)` are those of the present configuration: ask each time. `clock` is monotonic,
+    `now` the time of day, both in seconds. `draw` is a random number in [0, 1)."""
+
+    consumers: Consumers = field(default_factory=Consumers)
+    metadata: Callable[[str], Mapping[str, Any]] = lambda plugin: {}
+    slots: Slots | None = None
+    outbox: Outbox | None = None
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    draw: Callable[[], float] = random.random

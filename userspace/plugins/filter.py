@@ -1,0 +1,58 @@
+"""Filter: one plugin's configuration, ready to run."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from userspace.http.request import Request
+from userspace.plugins.env import Env
+from userspace.plugins.outcome import Outcome
+from userspace.plugins.response import Response
+from userspace.plugins.summary import Summary
+
+ATTRIBUTES: Final = frozenset(("method", "host", "path", "query", "cookie", "user-agent", "authorization", "header"))
+"""The request attributes that a splice can watch (design section 8)."""
+EVERY_REQUEST: Final = None
+"""The footprint of a plugin whose effect a splice cannot keep: it counts, times, changes or logs each request."""
+
+Conf = Mapping[str, Any]
+
+
+class Filter:
+    """Made off the request path from a checked configuration with its defaults filled in; shared by all requests.
+
+    A subclass has the phases that it overrides, and no others run. `rewrite` and `access` may answer or wait;
+    `before_proxy` runs once, when the first endpoint is picked. Header filters see every answer, ours too. `log` is
+    told of every exchange, once. Nothing of this may block. What a request leaves for a later phase stands in
+    `request.state[NAME]`.
+
+    `footprint(conf)`: on which attributes of a request the effect depends, so that a spliced connection asks again when
+    one of them changes; EVERY_REQUEST when the plugin has to see them all.
+    """
+
+    NAME: ClassVar[str]
+
+    def __init__(self, conf: Conf, env: Env) -> None:
+        self.conf = conf
+        self.env = env
+
+    @classmethod
+    def footprint(cls, conf: Conf) -> frozenset[str] | None:
+        return EVERY_REQUEST
+
+    def rewrite(self, request: Request) -> Outcome:
+        raise NotImplementedError
+
+    def access(self, request: Request) -> Outcome:
+        raise NotImplementedError
+
+    def before_proxy(self, request: Request) -> None:
+        raise NotImplementedError
+
+    def header_filter(self, request: Request, response: Response) -> None:
+        raise NotImplementedError
+
+    def log(self, request: Request, summary: Summary) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """The configuration is out of force: give back what was leased from `env`."""

@@ -1,0 +1,35 @@
+"""What a phase of a plugin decides: nothing (None: go on), an answer, or to wait."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import orjson
+
+JSON: Final = (b"Content-Type", b"application/json")
+TEXT: Final = (b"Content-Type", b"text/plain; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The request is answered with this and goes to no endpoint. `headers` lack the framing."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = (TEXT,)
+
+    @classmethod
+    def json(cls, status: int, document: Mapping[str, Any] | list[Any], *headers: tuple[bytes, bytes]) -> Self:
+        """An answer whose body is `document` and a line feed, as APISIX writes it."""
+        return cls(status, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE), (JSON, *headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Go on, or answer with `reply`, after `seconds`."""
+
+    seconds: float
+    reply: Reply | None = None
+
+
+Outcome = Reply | Wait | None

@@ -1,0 +1,52 @@
+"""Response: the answer to a request, as the header filters see and change it."""
+
+from collections.abc import Callable
+
+from userspace.http.events import Headers
+
+Transform = Callable[[bytes, bool], bytes]
+"""Some of a body, and whether it is the last of it (then the data may be empty) -> what goes on instead."""
+
+
+class Response:
+    """`is_ours`: no endpoint sent it. `headers` has no framing fields that count: those are written for what the body
+    becomes. `transform` may be called by header filters only; transforms run in the order they came."""
+
+    __slots__ = ("headers", "is_ours", "status", "transforms")
+
+    def __init__(self, status: int, headers: Headers, is_ours: bool) -> None:
+        self.status = status
+        self.headers = headers
+        self.is_ours = is_ours
+        self.transforms: list[Transform] = []
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of the first field called `name` (lower case), or None."""
+        return next((value for field, value in self.headers if field.lower() == name), None)
+
+    def header_values(self, name: bytes) -> list[bytes]:
+        """The values of all fields called `name` (lower case), in order."""
+        return [value for field, value in self.headers if field.lower() == name]
+
+    def set_header(self, name: bytes, value: bytes) -> None:
+        """Leave one field called `name`."""
+        lower = name.lower()
+        kept = [pair for pair in self.headers if pair[0].lower() != lower]
+        kept.append((name, value))
+        self.headers = kept
+
+    def add_header(self, name: bytes, value: bytes) -> None:
+        """Add a field, also where there is one called `name`."""
+        self.headers = [*self.headers, (name, value)]
+
+    def remove_header(self, name: bytes) -> None:
+        """Remove all fields called `name`."""
+        lower = name.lower()
+        self.headers = [pair for pair in self.headers if pair[0].lower() != lower]
+
+    def transform(self, function: Transform) -> None:
+        """Have the body pass through `function`. Its length is then not known beforehand, and what was said of the body
+        as it was (Content-Length, Last-Modified, ETag) goes, as APISIX's clear_header_as_body_modified has it."""
+        self.transforms.append(function)
+        gone = (b"content-length", b"last-modified", b"etag")
+        self.headers = [pair for pair in self.headers if pair[0].lower() not in gone]

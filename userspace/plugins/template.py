@@ -1,0 +1,46 @@
+"""Template: text with variables in it, `$name` or `${name}`; `\\$` is left as it is written, as APISIX does."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from userspace.http.request import Request
+
+_VARIABLE: Final = re.compile(r"(?<!\\)\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+
+
+class Template:
+    """Compiled once. A variable that a request does not have stands for nothing."""
+
+    __slots__ = ("_names", "_parts")
+
+    def __init__(self, text: str) -> None:
+        pieces = _VARIABLE.split(text)
+        self._parts = pieces[::3]
+        self._names = [braced or bare for braced, bare in zip(pieces[1::3], pieces[2::3], strict=True)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables in it, in order."""
+        return tuple(self._names)
+
+    def fill(self, request: Request, escape: Callable[[str], str] | None = None) -> str:
+        """Return the text for a request; `escape` is applied to the values of variables only."""
+        return self.filled(request)[0] if escape is None else self._join(request, escape)[0]
+
+    def filled(self, request: Request) -> tuple[str, int]:
+        """Return the text for a request, and how many of its variables have a value."""
+        return self._join(request, None)
+
+    def _join(self, request: Request, escape: Callable[[str], str] | None) -> tuple[str, int]:
+        if not self._names:
+            return self._parts[0], 0
+        out = [self._parts[0]]
+        found = 0
+        for name, part in zip(self._names, self._parts[1:], strict=True):
+            value = request.var(name)
+            if value is not None:
+                found += 1
+                out.append(value if escape is None else escape(value))
+            out.append(part)
+        return "".join(out), found

@@ -1,0 +1,47 @@
+"""The rewrite and access phases of one exchange, carried through the waits that plugins ask for."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from userspace.plugins.outcome import Reply
+from userspace.plugins.run import Decision
+
+if TYPE_CHECKING:
+    from userspace.proxy.shared import Shared
+
+FAILED = Reply.json(500, {"error_msg": "500 Internal Server Error"})
+"""A plugin raised: what it guards stays closed."""
+
+
+class Deciding:
+    """Calls `done` once, with the answer or with None to go on: at once if no plugin waits."""
+
+    __slots__ = ("_decision", "_done", "_shared", "_timer")
+
+    def __init__(self, shared: "Shared", decision: Decision, done: Callable[[Reply | None], None]) -> None:
+        self._shared = shared
+        self._decision = decision
+        self._done = done
+        self._timer: asyncio.TimerHandle | None = None
+
+    def go_on(self) -> None:
+        """Up to the next wait, or the end."""
+        self._timer = None
+        reply: Reply | None = None
+        try:
+            wait = next(self._decision)
+        except StopIteration as end:
+            reply = end.value
+        except Exception as error:
+            self._shared.failed_within(error)
+            reply = FAILED
+        else:
+            self._timer = self._shared.loop.call_later(wait.seconds, self.go_on)
+            return
+        self._done(reply)
+
+    def cancel(self) -> None:
+        """Nobody waits for the decision any more."""
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,187 @@
+"""Getting one request to an endpoint and its response back: pick, connect, send, and try again where allowed."""
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from control.model.upstream import Endpoint
+from userspace.config.compiled import CompiledRoute, CompiledUpstream
+from userspace.errors import LbError
+from userspace.http.events import Event
+from userspace.proxy import failures
+from userspace.proxy.endpoint_head import endpoint_head
+from userspace.proxy.tries import Tries
+from userspace.proxy.upstream import Attempt, UpstreamConnection
+
+if TYPE_CHECKING:
+    from userspace.proxy.exchange import Exchange
+    from userspace.proxy.pool import Pool
+
+
+class Forward:
+    """The endpoint's side of one exchange, from the first pick to its end; `exchange` hears what came of it: `answered`
+    with events, or `unanswered` once with the failure that no further try follows.
+
+    The defaults stand in the class and not in __init__: making one is part of every request's cost.
+    """
+
+    tries: Tries | None = None
+    endpoint: Endpoint | None = None
+    pool: "Pool | None" = None
+    attempt: Attempt | None = None
+    upstream: UpstreamConnection | None = None
+    sent = False  # some of the request may have reached an endpoint
+    heard = False  # some of a response has come
+    reused = False  # `upstream` served others before
+    sent_at = 0.0
+    upstream_ms = 0.0
+
+    def __init__(self, exchange: "Exchange", route: CompiledRoute, compiled: CompiledUpstream) -> None:
+        self.exchange = exchange
+        self.shared = exchange.shared
+        self.compiled = compiled
+        self.timeout = route.timeout_with(compiled)
+        self.read_ticks = self.shared.wheel.ticks(self.timeout.read)
+
+    # What the exchange calls.
+
+    def begin(self, endpoint: Endpoint | None) -> None:
+        """Send the request to `endpoint`, or wherever else `compiled` says should that fail."""
+        compiled = self.compiled
+        if endpoint is None or compiled.upstream is None:
+            self._no_endpoint()
+            return
+        self.endpoint = self.exchange.request.endpoint = endpoint
+        pool = self.pool = self.shared.pools.of(compiled.upstream, endpoint)
+        if self.tries is None or not self.tries.wants_new:
+            upstream = pool.take(self.exchange.request.method not in failures.IDEMPOTENT)
+            if upstream is not None:
+                self.shared.counters.totals["upstream_reuses"] += 1
+                self._send(upstream)
+                return
+        if pool.is_full:
+            # Not a call: hundreds of endpoints may be full, each of them a try.
+            self.shared.loop.call_soon(self.failed, failures.ENDPOINT_FULL)
+            return
+        self.attempt = Attempt(self.shared, pool, self, self.shared.wheel.ticks(self.timeout.connect))
+
+    def push(self) -> None:
+        """Send what has come of the body since."""
+        body = self.exchange.body
+        if self.upstream is not None and body is not None:
+            self.upstream.write(body.take())
+            self.await_endpoint()
+
+    @property
+    def is_full(self) -> bool:
+        """True while the client must not send on: the endpoint is not there yet, or is slower."""
+        return self.upstream is None or self.upstream.is_full
+
+    def pause(self) -> None:
+        """The client reads slower than the endpoint sends."""
+        if self.upstream is not None and self.upstream.transport is not None:
+            self.upstream.transport.pause_reading()
+            self.upstream.deadline = 0
+
+    def resume(self) -> None:
+        """The client reads again."""
+        if self.upstream is not None and self.upstream.transport is not None:
+            self.upstream.transport.resume_reading()
+            self.await_endpoint()
+
+    def await_endpoint(self) -> None:
+        """Set the deadline for the endpoint's next move; none while it is the client's."""
+        upstream = self.upstream
+        if upstream is None:
+            return
+        if upstream.is_full:
+            self.shared.wheel.set(upstream, self.shared.wheel.ticks(self.timeout.send))
+        elif self.exchange.is_complete and not self.exchange.client.is_full:
+            self.shared.wheel.set(upstream, self.read_ticks)
+        else:
+            upstream.deadline = 0
+
+    def release(self) -> None:
+        """The response is complete: the connection may serve others, if the request is complete too."""
+        upstream, self.upstream = self.upstream, None
+        assert upstream is not None
+        self.upstream_ms += (perf_counter() - self.sent_at) * 1000
+        if self.exchange.is_complete:
+            upstream.release()
+        else:
+            upstream.abort()
+
+    def drop(self) -> None:
+        """Nobody waits for the endpoint any more."""
+        if self.attempt is not None:
+            self.attempt.cancel()
+            self.attempt = None
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            self.upstream_ms += (perf_counter() - self.sent_at) * 1000
+            upstream.abort()
+
+    # What the attempt and the upstream connection call.
+
+    def connected(self, upstream: UpstreamConnection) -> None:
+        """A new connection is open."""
+        self._send(upstream)
+        self.exchange.client.update_reading()
+
+    def flow_changed(self) -> None:
+        """The endpoint began or ceased to read slower than the client sends."""
+        self.await_endpoint()
+        self.exchange.client.update_reading()
+
+    def answered(self, events: list[Event]) -> None:
+        """Pass on what the endpoint answered."""
+        self.heard = True
+        self.exchange.answered(events)
+
+    def failed(self, error: LbError) -> None:
+        """The endpoint could not be reached, or its connection failed before the response was complete."""
+        if self.exchange.is_over:
+            return
+        self.exchange.error = error
+        self.shared.counters.error(error.source.value, error.kind)
+        self.drop()
+        if not self._tries_again(error):
+            self.exchange.unanswered(failures.status_of(error))
+
+    # Deciding and sending.
+
+    def _no_endpoint(self) -> None:
+        error, status = self.exchange.error, self.compiled.refusal
+        if error is None:
+            error = self.exchange.error = failures.NO_ENDPOINT
+            self.shared.counters.error(error.source.value, error.kind)
+        else:  # all were tried: the last failure tells more than that
+            status = failures.status_of(error)
+        self.exchange.unanswered(status)
+
+    def _send(self, upstream: UpstreamConnection) -> None:
+        compiled, endpoint, exchange = self.compiled, self.endpoint, self.exchange
+        assert compiled.upstream is not None and endpoint is not None
+        self.upstream = upstream
+        self.reused = upstream.served > 0
+        request, body = exchange.request, exchange.body
+        upstream.assign(self, request.method)
+        head = endpoint_head(request, compiled.upstream, endpoint)
+        self.sent_at = perf_counter()
+        self.sent = True
+        upstream.write([head] if body is None else [head, *body.take_all()])
+        self.await_endpoint()
+
+    def _tries_again(self, error: LbError) -> bool:
+        endpoint, exchange = self.endpoint, self.exchange
+        if self.heard or endpoint is None:
+            return False
+        if exchange.body is not None and not exchange.body.is_replayable:
+            return False
+        if self.tries is None:
+            self.tries = Tries(self.compiled, exchange.request.method)
+        if not self.tries.allow(error, endpoint, self.sent, self.reused, perf_counter() - exchange.begun):
+            return False
+        self.reused = False
+        self.shared.counters.totals["retries"] += 1
+        self.begin(self.tries.next())
+        return True

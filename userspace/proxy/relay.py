@@ -1,0 +1,95 @@
+"""The response on its way to the client: what its head becomes, how its body is framed, what filters make of it."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from userspace.http.chunked import encode_chunk, encode_end
+from userspace.http.events import CHUNKED, UNTIL_CLOSE, EndOfMessage, Headers, ResponseHead
+from userspace.http.framing import relayed_body
+from userspace.http.headers import response_fields
+from userspace.http.http1 import serialize_response_head
+from userspace.plugins.response import Response, Transform
+from userspace.proxy.own_answer import debug_fields
+from userspace.proxy.replies import REASONS
+
+if TYPE_CHECKING:
+    from userspace.proxy.exchange import Exchange
+
+UPSTREAM_STATUS: Final = b"X-APISIX-Upstream-Status"
+
+
+class Relay:
+    """Made for the final head of one response. `status` is what the client gets; `keep_alive` whether its connection
+    can go on after it."""
+
+    __slots__ = ("_framing", "_transforms", "keep_alive", "status")
+
+    def __init__(self, exchange: "Exchange", answer: ResponseHead, out: list[bytes]) -> None:
+        """Write the head to `out`."""
+        request = exchange.head
+        self._transforms: list[Transform] = []
+        framed = answer
+        if exchange.run is not None and exchange.run.changes_answers:
+            framed = self._filtered(exchange, answer)
+        self.status = framed.status
+        framing = self._framing = relayed_body(request.version, framed.body)
+        # An answer ahead of the request's end: what is left of the body would have to be read and thrown away.
+        self.keep_alive = (
+            exchange.is_complete and framing != UNTIL_CLOSE and exchange.client.may_keep_alive(request.keep_alive)
+        )
+        fields = response_fields(framed, request, framing, self.keep_alive)
+        if exchange.stick is not None:
+            fields = exchange.stick.answer(fields, exchange.request.endpoint)
+        if answer.status >= 500:
+            fields.append((UPSTREAM_STATUS, b"%d" % answer.status))
+        fields += debug_fields(exchange)
+        out.append(serialize_response_head(framed.status, framed.reason, fields))
+
+    def body(self, data: bytes, out: list[bytes]) -> None:
+        """Write some of the body."""
+        for transform in self._transforms:
+            data = transform(data, False)
+        self._write(data, out)
+
+    def end(self, event: EndOfMessage, out: list[bytes]) -> None:
+        """Write the end of the body."""
+        if self._transforms:
+            data = b""
+            for transform in self._transforms:
+                data = transform(data, True)
+            self._write(data, out)
+        if self._framing is CHUNKED:
+            out.append(encode_end(list(event.trailers)))
+
+    def _write(self, data: bytes, out: list[bytes]) -> None:
+        if not data:
+            return
+        if self._framing is CHUNKED:
+            out += encode_chunk(data)
+        else:
+            out.append(data)
+
+    def _filtered(self, exchange: "Exchange", answer: ResponseHead) -> ResponseHead:
+        run = exchange.run
+        assert run is not None
+        response = Response(answer.status, answer.headers, False)
+        run.header_filter(response)
+        body = answer.body
+        if response.transforms and may_have_body(exchange.head.method, response.status):
+            self._transforms = response.transforms
+            body = CHUNKED
+        reason = answer.reason if response.status == answer.status else REASONS.get(response.status, b"")
+        return replace(answer, status=response.status, reason=reason, headers=response.headers, body=body)
+
+
+def may_have_body(method: str, status: int) -> bool:
+    """False for answers that end with their head (RFC 9112 section 6.3)."""
+    return method != "HEAD" and status >= 200 and status not in (204, 304)
+
+
+def interim(answer: ResponseHead, exchange: "Exchange", out: list[bytes]) -> None:
+    """Write a 1xx head, if the client knows such (RFC 9110 section 15.2)."""
+    request = exchange.head
+    if request.version == "1.1":
+        fields: Headers = response_fields(answer, request, 0, True)
+        out.append(serialize_response_head(answer.status, answer.reason, fields))
