@@ -55,6 +55,7 @@ LAW = {
 ONLY_IN = {
     "bcc": {"userspace.node.compile"},
     "pyroute2": {"userspace.node.links"},
+    "re2": {"userspace.routing.pattern"},
 }
 # Pure code: no clock, no socket, no log.
 PURE = (

@@ -47,7 +47,17 @@ def test_networks_contain_addresses_of_their_family() -> None:
     for inside in ("10.255.0.1", "fd00::5", "192.0.2.1"):
         assert inside in networks
         assert inside in networks
-    for outside in ("11.0.0.1", "fe80::1", "192.0.2.2", "::a00:1"):
+    for outside in ("11.0.0.1", "fe80::1", "192.0.2.2", "::a00:1", "", "nobody"):
         assert outside not in networks
+
+
+def test_networks_may_have_host_bits_set_where_that_is_said() -> None:
     with pytest.raises(ValueError):
         Networks(["10.0.0.1/8"])
+    assert "10.9.9.9" in Networks(["10.0.0.1/8"], strict=False)
+
+
+def test_a_look_up_takes_a_step_per_prefix_length_not_per_network() -> None:
+    networks = Networks(f"10.{a}.{b}.0/24" for a in range(100) for b in range(100))
+    assert len(networks._prefixes) == 1
+    assert "10.99.99.1" in networks and "10.100.0.1" not in networks

@@ -1,13 +1,14 @@
 """Request: one request as conditions, hashing, plugins and logs see it, and what plugins make of it."""
 
 from typing import Any, NamedTuple
-from urllib.parse import unquote_plus
 
 from userspace.http.events import Headers, RequestHead
+from userspace.http.forms import urlencoded
 from userspace.http.variables import lookup
 
-MAX_ARGUMENTS = 1000
-"""Arguments of a query that are looked at; APISIX stops at 100 unless told otherwise, nginx never."""
+
+class BodyWanted(Exception):
+    """What is asked depends on the request's body, which is not there yet: read it, set `request.body`, ask again."""
 
 
 class Tls(NamedTuple):
@@ -60,12 +61,12 @@ class Request:
     upstream_scheme: str | None = None
     upstream_slot: Any = None  # another UpstreamSlot than the route's
     endpoint: Any = None  # the Endpoint, once picked
-    body: bytes | None = None  # the whole body, where somebody asked for it
+    body: bytes | None = None  # the whole body, where somebody asked for it; b"" also for one that is too long
     max_body_bytes: int = 0  # 0: the listener's limit
     response: Any = None  # the Response, from the header filters on
     summary: Any = None  # the Summary, in the log phase
     _state: dict[str, Any] | None = None
-    _arguments: dict[str, str] | None = None
+    _arguments: dict[str, list[str]] | None = None
     _cookies: dict[str, str] | None = None
 
     def __init__(self, head: RequestHead, peer: Peer) -> None:
@@ -142,8 +143,17 @@ class Request:
     def arg(self, name: str) -> str | None:
         """The first value of the query's argument `name`, decoded; "" when it has none; None when it is not there."""
         if self._arguments is None:
-            self._arguments = _arguments(self.query)
-        return self._arguments.get(name)
+            self._arguments = urlencoded(self.query)
+        values = self._arguments.get(name)
+        return values[0] if values is not None else None
+
+    def wanted_body(self) -> bytes:
+        """The whole body. Raises BodyWanted while it is not there; of one that is too long there is nothing."""
+        if self.body is not None:
+            return self.body
+        if self.head.body == 0:
+            return b""
+        raise BodyWanted
 
     def set_query(self, query: bytes) -> None:
         """Change the query, for endpoints too; b"" leaves none."""
@@ -153,16 +163,6 @@ class Request:
     def var(self, name: str) -> str | None:
         """The value of the variable `name` (see variables.py), or None when there is none."""
         return lookup(self, name)
-
-
-def _arguments(query: bytes) -> dict[str, str]:
-    found: dict[str, str] = {}
-    if query:
-        for pair in query.decode("latin-1").split("&", MAX_ARGUMENTS)[:MAX_ARGUMENTS]:
-            name, _, value = pair.partition("=")
-            if name:
-                found.setdefault(unquote_plus(name), unquote_plus(value))
-    return found
 
 
 def _cookies(fields: list[bytes]) -> dict[str, str]:

@@ -1,22 +1,50 @@
-"""The variables of a request, by nginx's and APISIX's names: `uri`, `arg_x`, `http_x`, `remote_addr`, ..."""
+"""The variables of a request, by nginx's and APISIX's names: `uri`, `arg_x`, `http_x`, `remote_addr`, ...
 
+A value is text. Those that stand for parts of a body (`post_arg.x`, `graphql_root_fields`) may be what JSON has.
+"""
+
+from base64 import b64decode
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from userspace.http.body_variables import graphql, post_arg, posted_form
 
 if TYPE_CHECKING:
     from userspace.http.request import Request
 
-_Getter = Callable[["Request"], str | None]
+Getter = Callable[["Request"], Any]
+"""From a request to a variable's value; None when it has none. May raise BodyWanted."""
+
+
+# Names come from the configuration; clients name none.
+@lru_cache(maxsize=4096)
+def getter(name: str) -> Getter:
+    """Return what gets the variable `name`. One that nobody knows never has a value."""
+    exact = _EXACT.get(name)
+    if exact is not None:
+        return exact
+    for prefix, family in _FAMILIES:
+        if name.startswith(prefix) and len(name) > len(prefix):
+            return family(name[len(prefix) :])
+    return lambda request: None
 
 
 def lookup(request: "Request", name: str) -> str | None:
-    """Return the value of a variable as text, or None when it has none. Unknown names have none."""
-    getter = _EXACT.get(name)
-    if getter is not None:
-        return getter(request)
-    prefix, underscore, rest = name.partition("_")
-    family = _FAMILIES.get(prefix) if underscore and rest else None
-    return None if family is None else family(request, rest)
+    """Return the value of a variable as text, or None when it has none."""
+    value = getter(name)(request)
+    if value is None or isinstance(value, str):
+        return value
+    return as_text(value)
+
+
+def as_text(value: Any) -> str | None:
+    """A value out of JSON as text: scalars only, numbers as Lua writes them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:.14g}"
+    return value if isinstance(value, str) else None
 
 
 def text(value: bytes | None) -> str | None:
@@ -24,12 +52,45 @@ def text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "surrogateescape")
 
 
-def _field(request: "Request", name: str) -> str | None:
+def _arg(name: str) -> Getter:
+    return lambda request: request.arg(name)
+
+
+def _cookie(name: str) -> Getter:
+    return lambda request: request.cookie(name)
+
+
+def _field(name: str) -> Getter:
     wanted = name.lower().replace("_", "-").encode("utf-8", "surrogateescape")
-    values = request.header_values(wanted)
-    if not values:
-        return None
-    return text((b"; " if wanted == b"cookie" else b", ").join(values))
+    joint = b"; " if wanted == b"cookie" else b", "
+
+    def get(request: "Request") -> str | None:
+        values = request.header_values(wanted)
+        return text(joint.join(values)) if values else None
+
+    return get
+
+
+def _answer_field(name: str) -> Getter:
+    wanted = name.lower().replace("_", "-").encode("utf-8", "surrogateescape")
+    return lambda r: text(b", ".join(r.response.header_values(wanted)) or None) if r.response is not None else None
+
+
+def _param(name: str) -> Getter:
+    return lambda request: request.params.get(name) if request.params is not None else None
+
+
+_FAMILIES: Final[tuple[tuple[str, Callable[[str], Getter]], ...]] = (
+    ("arg_", _arg),
+    ("cookie_", _cookie),
+    ("http_", _field),
+    ("sent_http_", _answer_field),
+    ("upstream_http_", _answer_field),
+    ("uri_param_", _param),
+    ("post_arg_", posted_form),
+    ("post_arg.", post_arg),
+    ("graphql_", graphql),
+)
 
 
 def _request_uri(request: "Request") -> str:
@@ -37,7 +98,41 @@ def _request_uri(request: "Request") -> str:
     return request.path if not query else f"{request.path}?{query.decode('latin-1')}"
 
 
-_EXACT: Final[Mapping[str, _Getter]] = {
+def _basic_user(request: "Request") -> str | None:
+    scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        return b64decode(token.strip()).partition(b":")[0].decode("utf-8", "surrogateescape")
+    except ValueError:
+        return None
+
+
+def _tls(field: str) -> Getter:
+    return lambda r: getattr(r.peer.tls, field) or None if r.peer.tls is not None else None
+
+
+def _of_route(get: Callable[[Any], str | None]) -> Getter:
+    return lambda r: get(r.route.route) if r.route is not None else None
+
+
+def _summary(get: Callable[[Any], Any]) -> Getter:
+    """What is known once the exchange is over."""
+
+    def value(request: "Request") -> str | None:
+        found = get(request.summary) if request.summary is not None else None
+        return None if found is None else str(found)
+
+    return value
+
+
+def _status(request: "Request") -> str | None:
+    if request.summary is not None:
+        return str(request.summary.status)
+    return str(request.response.status) if request.response is not None else None
+
+
+_EXACT: Final[Mapping[str, Getter]] = {
     "uri": lambda r: r.path,
     "document_uri": lambda r: r.path,
     "request_uri": _request_uri,
@@ -57,17 +152,42 @@ _EXACT: Final[Mapping[str, _Getter]] = {
     "request": lambda r: f"{r.method} {r.head.target.decode('latin-1')} HTTP/{r.head.version}",
     "remote_addr": lambda r: r.remote_addr,
     "remote_port": lambda r: str(r.remote_port),
+    "remote_user": _basic_user,
     "realip_remote_addr": lambda r: r.peer.address,
+    "realip_remote_port": lambda r: str(r.peer.port),
     "server_addr": lambda r: r.peer.server_address,
     "server_port": lambda r: str(r.peer.server_port),
     "content_length": lambda r: text(r.header(b"content-length")),
     "content_type": lambda r: text(r.header(b"content-type")),
+    "request_body": lambda r: text(r.body or None),
+    "status": _status,
+    "request_length": _summary(lambda s: s.bytes_in),
+    "bytes_sent": _summary(lambda s: s.bytes_out),
+    "request_time": _summary(lambda s: f"{s.request_ms / 1000:.3f}"),
+    "upstream_addr": _summary(lambda s: s.upstream_address),
+    "upstream_status": _summary(lambda s: s.upstream_status),
+    "upstream_response_time": _summary(lambda s: f"{s.upstream_ms / 1000:.3f}" if s.upstream_address else None),
+    "msec": _summary(lambda s: f"{s.started + s.request_ms / 1000:.3f}"),
+    "upstream_scheme": lambda r: r.upstream_scheme,
+    "upstream_host": lambda r: text(r.upstream_host),
+    "ssl_server_name": _tls("server_name"),
+    "ssl_protocol": _tls("protocol"),
+    "ssl_cipher": _tls("cipher"),
+    "ssl_session_id": _tls("session_id"),
+    "ssl_client_verify": _tls("client_verify"),
+    "ssl_client_s_dn": _tls("client_subject"),
+    "ssl_client_i_dn": _tls("client_issuer"),
+    "ssl_client_serial": _tls("client_serial"),
+    "ssl_client_fingerprint": _tls("client_fingerprint"),
+    "ssl_client_cert": _tls("client_cert"),
+    "ssl_client_raw_cert": _tls("client_cert"),
     "consumer_name": lambda r: r.consumer_name,
+    "consumer_group_id": lambda r: r.consumer.group_id if r.consumer is not None else None,
+    "route_id": _of_route(lambda route: route.id),
+    "route_name": _of_route(lambda route: route.name or None),
+    "service_id": _of_route(lambda route: route.service_id),
+    "balancer_ip": lambda r: r.endpoint.host if r.endpoint is not None else None,
+    "balancer_port": lambda r: str(r.endpoint.port) if r.endpoint is not None else None,
     "matched_uri": lambda r: r.matched_uri,
     "matched_host": lambda r: r.matched_host,
-}
-_FAMILIES: Final[Mapping[str, Callable[["Request", str], str | None]]] = {
-    "arg": lambda r, name: r.arg(name),
-    "cookie": lambda r, name: r.cookie(name),
-    "http": _field,
 }

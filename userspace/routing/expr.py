@@ -1,22 +1,41 @@
-"""Expressions over a request, compiled: what `control/model/expr.py` judges, with lua-resty-expr's meaning."""
+"""Expressions over a request, compiled: what `control/model/expr.py` judges, with lua-resty-expr's meaning.
+
+Values are compared as Lua compares them: a text never equals a number, but where the rule names a number (or orders),
+a text that reads as one counts as it. A variable that a request does not have is nil: JSON's null.
+"""
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, Final
+
+import orjson
 
 from userspace.http.request import Request
+from userspace.http.variables import getter
+from userspace.net import Networks
+from userspace.routing.pattern import Pattern
 
 Condition = Callable[[Request], bool]
-_Test = Callable[[str | None], bool]
+"""May raise BodyWanted, when it depends on a body that is not there yet."""
+_Test = Callable[[Any], bool]
+
+# What Lua's tonumber takes of decimal and hexadecimal numbers.
+_NUMBER: Final = re.compile(r"\s*[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
 
 
 def compile_expression(rules: list[Any]) -> Condition:
-    """Return what tells whether a well-formed expression holds for a request. An empty one always does."""
-    if not rules:
-        return lambda request: True
-    return _group(rules)
+    """Return what tells whether a well-formed expression holds for a request. An empty one always does.
+
+    Routes that say the same share it. Raises PatternError for a regular expression that is not served.
+    """
+    return _compile(orjson.dumps(rules))
+
+
+@lru_cache(maxsize=4096)
+def _compile(rules: bytes) -> Condition:
+    parsed = orjson.loads(rules)
+    return _group(parsed) if parsed else lambda request: True
 
 
 def _group(rules: list[Any]) -> Condition:
@@ -33,6 +52,9 @@ def _group(rules: list[Any]) -> Condition:
 def _all(parts: list[Condition]) -> Condition:
     if len(parts) == 1:
         return parts[0]
+    if len(parts) == 2:
+        first, second = parts
+        return lambda request: first(request) and second(request)
     return lambda request: all(part(request) for part in parts)
 
 
@@ -44,67 +66,95 @@ def _rule(rule: list[Any]) -> Condition:
     negated = len(rule) == 4
     if negated:
         rule = [rule[0], *rule[2:]]
-    name = rule[0]
-    operator, value = ("==", rule[1]) if len(rule) == 2 else (str(rule[1]).lower(), rule[2])
-    test = _test(operator, value)
+    value = getter(rule[0])
+    operator, operand = str(rule[1]).lower(), rule[2] if len(rule) > 2 else None
+    if operand is None and operator not in _TESTS:
+        # The short form of ==, whose operand APISIX reads where it reads operators: in lower case.
+        operator, operand = "==", operator
+    test = _TESTS[operator](operand)
     if negated:
-        return lambda request: not test(request.var(name))
-    return lambda request: test(request.var(name))
+        return lambda request: not test(value(request))
+    return lambda request: test(value(request))
 
 
-def _test(operator: str, value: Any) -> _Test:
-    if operator == "==":
-        return _equals(value)
-    if operator == "~=":
-        equal = _equals(value)
-        return lambda text: not equal(text)
-    if operator in (">", ">=", "<", "<="):
-        return _compare(operator, value)
-    if operator in ("~~", "~*"):
-        search = re.compile(str(value), re.IGNORECASE if operator == "~*" else 0).search
-        return lambda text: text is not None and search(text) is not None
-    if operator == "in":
-        members = frozenset(str(item) for item in value) if isinstance(value, list) else frozenset()
-        return lambda text: text in members
-    if operator == "ipmatch":
-        return _ipmatch(value)
-    return lambda text: False  # `has`: no variable of ours is an array
+def _equals(operand: Any) -> _Test:
+    if _is_number(operand):
+        return lambda value: (number := to_number(value)) is not None and number == operand
+    if isinstance(operand, list | dict):
+        return lambda value: False  # Lua's tables are equal only to themselves
+    return partial(_is_same, operand)
 
 
-def _equals(value: Any) -> _Test:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return lambda text: (number := _number(text)) is not None and number == value
-    return lambda text: text == value
+def _differs(operand: Any) -> _Test:
+    equal = _equals(operand)
+    return lambda value: not equal(value)
 
 
-def _compare(operator: str, value: Any) -> _Test:
-    bound = _number(str(value))
-    tests: dict[str, Callable[[float, float], bool]] = {
-        ">": lambda a, b: a > b,
-        ">=": lambda a, b: a >= b,
-        "<": lambda a, b: a < b,
-        "<=": lambda a, b: a <= b,
-    }
-    holds = tests[operator]
-    return lambda text: bound is not None and (number := _number(text)) is not None and holds(number, bound)
+def _compare(holds: Callable[[float, float], bool], operand: Any) -> _Test:
+    bound = to_number(operand)
+    if bound is None:
+        return lambda value: False
+    return lambda value: (number := to_number(value)) is not None and holds(number, bound)
 
 
-def _ipmatch(value: Any) -> _Test:
-    networks = [ip_network(item, strict=False) for item in (value if isinstance(value, list) else [value])]
-
-    @lru_cache(maxsize=256)
-    def matches(text: str | None) -> bool:
-        try:
-            address = ip_address(text or "")
-        except ValueError:
-            return False
-        return any(address in network for network in networks)
-
-    return matches
+def _matches(ignore_case: bool, operand: Any) -> _Test:
+    found = Pattern(operand if isinstance(operand, str) else _lua_text(operand), ignore_case).found
+    return lambda value: isinstance(value, str) and found(value)
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
+def _in(operand: Any) -> _Test:
+    if not isinstance(operand, list):
+        return lambda value: False
+    if all(isinstance(item, str) for item in operand):
+        members = frozenset(operand)
+        return lambda value: isinstance(value, str) and value in members
+    return lambda value: value is not None and any(_is_same(item, value) for item in operand)
+
+
+def _has(operand: Any) -> _Test:
+    return lambda value: isinstance(value, list) and any(_is_same(operand, item) for item in value)
+
+
+def _ipmatch(operand: Any) -> _Test:
+    networks = Networks(operand if isinstance(operand, list) else [operand], strict=False)
+    return lambda value: isinstance(value, str) and value in networks
+
+
+_TESTS: Final[dict[str, Callable[[Any], _Test]]] = {
+    "==": _equals,
+    "~=": _differs,
+    ">": partial(_compare, lambda a, b: a > b),
+    ">=": partial(_compare, lambda a, b: a >= b),
+    "<": partial(_compare, lambda a, b: a < b),
+    "<=": partial(_compare, lambda a, b: a <= b),
+    "~~": partial(_matches, False),
+    "~*": partial(_matches, True),
+    "in": _in,
+    "has": _has,
+    "ipmatch": _ipmatch,
+}
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Python takes True for 1; Lua does not."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _lua_text(value: Any) -> str:
+    return f"{value:.14g}" if _is_number(value) else ""
+
+
+def to_number(value: Any) -> float | None:
+    """What Lua's tonumber makes of a value: a number, or a text that reads as one; else None."""
+    if isinstance(value, str):
+        if value.isdecimal() and value.isascii():
+            return int(value) if len(value) < 16 else float(value)
+        if _NUMBER.fullmatch(value) is None:
+            return None
+        text = value.strip()
+        return float(int(text, 16)) if "x" in text or "X" in text else float(text)
+    return value if _is_number(value) else None

@@ -1,6 +1,10 @@
+from base64 import b64encode
+from types import SimpleNamespace
+
 import pytest
 
-from tests.requests import request
+from tests.requests import PEER, request
+from userspace.http.request import Tls
 
 
 @pytest.mark.parametrize(
@@ -37,3 +41,37 @@ def test_a_variable_has_its_value(name: str, value: str | None) -> None:
         "POST", "/a//b%20c?q=1&r", "Cookie: c=2", "X-Y: 1", "x-y: 3", "Content-Type: text/x", host="Any.example:8080"
     )
     assert one.var(name) == value
+
+
+def test_what_came_later_has_a_value_once_it_came() -> None:
+    one = request("GET", "/", f"Authorization: Basic {b64encode(b'bob:secret').decode()}")
+    later = ["status", "bytes_sent", "request_time", "upstream_addr", "balancer_ip", "route_id", "sent_http_x", "msec"]
+    assert [one.var(name) for name in later] == [None] * len(later)
+    one.response = SimpleNamespace(status=201, header_values=lambda name: [b"1", b"2"] if name == b"x" else [])
+    assert (one.var("status"), one.var("sent_http_x"), one.var("sent_http_y")) == ("201", "1, 2", None)
+    one.summary = SimpleNamespace(
+        status=502, bytes_in=10, bytes_out=0, request_ms=1500.0, upstream_ms=2.0, upstream_address=None, started=5.0
+    )
+    one.endpoint = SimpleNamespace(host="10.0.0.1", port=80)
+    route = SimpleNamespace(id="r", name="", service_id="s")
+    one.route = SimpleNamespace(route=route)
+    one.params = {"name": "json"}
+    values = ["502", "0", "1.500", None, "10.0.0.1", "r", "1, 2", "6.500"]
+    assert [one.var(name) for name in later] == values
+    assert [
+        one.var(name) for name in ("balancer_port", "route_name", "service_id", "uri_param_name", "uri_param_x")
+    ] == [
+        "80",
+        None,
+        "s",
+        "json",
+        None,
+    ]
+    assert one.var("remote_user") == "bob"
+
+
+def test_a_tls_connection_has_variables_and_a_plain_one_has_none() -> None:
+    names = ("https", "ssl_server_name", "ssl_protocol", "ssl_client_verify", "ssl_client_s_dn")
+    assert [request().var(name) for name in names] == ["", None, None, None, None]
+    peer = PEER._replace(scheme="https", tls=Tls("a.example", "TLSv1.3", "C", "id"))
+    assert [request(peer=peer).var(name) for name in names] == ["on", "a.example", "TLSv1.3", "NONE", None]
