@@ -24,7 +24,7 @@ from control.admin.auth import AdminKey
 from control.admin.limits import DEFAULT_RATE, RateLimit
 from control.admin.progress import Progress
 from control.admin.sealed import SealedStore
-from control.allocate.pool import DEFAULT_POOL, DEFAULT_REST, Pool, parse_pool
+from control.allocate.pool import DEFAULT_LADDRS, DEFAULT_POOL, DEFAULT_REST, Pools, parse_pool
 from control.control_api.app import build as build_control_api
 from control.http_server import Server, Tls
 from control.model.encryption import DEFAULT_KEYRING, Keyring
@@ -51,7 +51,7 @@ class ControlSettings:
     keys: tuple[AdminKey, ...]
     listen: tuple[str, int] = ("127.0.0.1", 9180)
     audit_log: str | None = None
-    pool: Pool = Pool()
+    pools: Pools = Pools()
     keyring: Keyring = field(default_factory=Keyring)
     control_listen: tuple[str, int] | None = None
     may_lack_control: bool = False
@@ -81,7 +81,7 @@ async def serve(store: Store, settings: ControlSettings, ready: Callable[[str, i
         audit = stack.enter_context(AuditLog(settings.audit_log))
         sealed = SealedStore(store, settings.keyring)
         progress = Progress(store)
-        app: ASGIApp = build(sealed, settings.keys, audit, settings.pool, progress)
+        app: ASGIApp = build(sealed, settings.keys, audit, settings.pools, progress)
         if settings.rate:
             app = RateLimit(app, settings.keys, settings.rate)
         servers = [(Server(app, settings.tls.context() if settings.tls else None), listener)]
@@ -157,8 +157,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=int,
         default=DEFAULT_REST,
         metavar="SECONDS",
-        help="how long a freed unique IP stays unused, default: %(default)s",
+        help="how long a freed address of any pool stays unused, default: %(default)s",
     )
+    parser.add_argument("--laddrs", default=DEFAULT_LADDRS, metavar="CIDR", help="FNAT pool, default: %(default)s")
+    parser.add_argument("--vips", metavar="CIDR", help="pool for VIPs that name no address; default: none")
+    parser.add_argument("--eips", metavar="CIDR", help="pool for EIPs that name no address; default: none")
     parser.set_defaults(run=run)
 
 
@@ -185,6 +188,7 @@ def run(arguments: argparse.Namespace) -> int:
 def settings_from(arguments: argparse.Namespace) -> ControlSettings:
     """Settings from the command line and the environment. Raises ValueError."""
     admin_key = arguments.admin_key or os.environ.get("UNILB_ADMIN_KEY")
+    rest = arguments.unique_ip_rest
     viewer_key = arguments.viewer_key or os.environ.get("UNILB_VIEWER_KEY")
     keys = [AdminKey("admin", admin_key, "admin")] if admin_key else []
     if viewer_key:
@@ -193,7 +197,12 @@ def settings_from(arguments: argparse.Namespace) -> ControlSettings:
         keys=tuple(keys),
         listen=parse_address(arguments.listen),
         audit_log=arguments.audit_log,
-        pool=parse_pool(arguments.unique_ips, arguments.unique_ip_rest),
+        pools=Pools(
+            parse_pool(arguments.unique_ips, rest),
+            parse_pool(arguments.laddrs, rest),
+            parse_pool(arguments.vips, rest) if arguments.vips else None,
+            parse_pool(arguments.eips, rest) if arguments.eips else None,
+        ),
         keyring=parse_keyring(arguments.keyring if arguments.keyring is not None else os.environ.get("UNILB_KEYRING")),
         tls=_tls_from(arguments),
         rate=arguments.rate_limit,

@@ -12,12 +12,16 @@ import orjson
 from control.allocate.derive import derive_unique_ips
 from control.allocate.pool import Pool
 from control.allocate.translate import split_vpc_id, translate_upstream, vpc_ids_of
+from control.model.consumer import Consumer
+from control.model.consumer_group import ConsumerGroup
+from control.model.credential import Credential
 from control.model.errors import ModelError
 from control.model.fields import text_of_id
 from control.model.global_rule import GlobalRule
-from control.model.keys import CONFIGURATION, PREFIXES, STICKY_KEYS
+from control.model.keys import CONFIGURATION, PREFIXES, STICKY_KEYS, key_of
 from control.model.node import Node
 from control.model.plugin_config import PluginConfig
+from control.model.plugin_metadata import PluginMetadata
 from control.model.route import Route
 from control.model.service import Service
 from control.model.sticky import KEY_BYTES, StickyKeys
@@ -34,10 +38,10 @@ STICKY_FILE = "sticky.key"
 KEPT_FILE = "last-good.yaml"
 # In a file of this name a missing #END means that it is not complete.
 APISIX_NAME = "apisix.yaml"
-# Kinds of apisix.yaml; those that no gateway reads are named and passed over.
+# Kinds of apisix.yaml and of exports; those that no gateway reads are named and passed over.
 APISIX_KINDS = {
     *("routes", "services", "upstreams", "consumers", "consumer_groups", "global_rules", "plugin_configs"),
-    *("plugin_metadata", "plugins", "ssls", "protos", "stream_routes", "secrets"),
+    *("plugin_metadata", "plugins", "ssls", "protos", "stream_routes", "secrets", "eips"),
 }
 _COLLECTIONS = {
     prefix.split("/")[-2]: kind for kind, prefix in PREFIXES.items() if prefix in CONFIGURATION and kind != "keys"
@@ -49,6 +53,10 @@ _READERS: Mapping[str, Callable[[Doc, str], object]] = {
     "plugin_config": PluginConfig.from_json,
     "upstream": Upstream.from_json,
     "global_rule": GlobalRule.from_json,
+    "consumer": Consumer.from_json,
+    "credential": Credential.from_json,
+    "consumer_group": ConsumerGroup.from_json,
+    "plugin_metadata": PluginMetadata.from_json,
     "vpc": Vpc.from_json,
     "vip": Vip.from_json,
     "node": Node.from_json,
@@ -116,8 +124,10 @@ class _Reading:
 
     def read(self, items: list[tuple[str, Item]]) -> None:
         for kind, item in items:
-            id = _id_of(item)
-            key = PREFIXES[kind] + id
+            id = _id_of(kind, item)
+            if kind == "consumer" and "/credentials/" in id:
+                kind = "credential"
+            key = key_of(kind, id)
             try:
                 if key in self.lines:
                     raise ModelError(f"found duplicate id, the first is in line {self.lines[key]}")
@@ -163,6 +173,8 @@ class _Reading:
     def _stored(self, kind: str, id: str, doc: Doc) -> Doc:
         """The object as the Admin API would have stored it. Raises ModelError."""
         doc = {"id": id, **doc}
+        if kind == "vip" and "address" not in doc:
+            raise ModelError('property "address" is required: nothing allocates one here')
         if kind == "upstream":
             doc = self._translated(doc)
         elif isinstance(doc.get("upstream"), dict):
@@ -190,7 +202,9 @@ class _Reading:
         return {**node, "host": endpoint.unique_ip} if endpoint is not None else node
 
 
-def _id_of(item: Item) -> str:
-    """The object's id, or what APISIX calls one that has none."""
+def _id_of(kind: str, item: Item) -> str:
+    """The object's id, or what APISIX calls one that has none; a consumer's is its username."""
     name = item.value.get("id")
+    if kind == "consumer" and "/credentials/" not in str(name):
+        name = item.value.get("username")
     return text_of_id(name) if isinstance(name, str | int | float) and name != "" else f"arr_{item.number}"

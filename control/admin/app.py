@@ -19,6 +19,7 @@ from control.admin.auth import AdminKey, authenticate
 from control.admin.body import bad_json, parse_body, read_body
 from control.admin.consumer_groups import ConsumerGroups
 from control.admin.consumers import Consumers
+from control.admin.eips import Eips
 from control.admin.global_rules import GlobalRules
 from control.admin.listing import list_entries, parse_query
 from control.admin.nodes import Nodes
@@ -42,8 +43,7 @@ from control.admin.upstreams import Upstreams
 from control.admin.validate import ConfigPages
 from control.admin.vips import Vips
 from control.admin.vpcs import Vpcs
-from control.allocate.plan import PoolExhausted
-from control.allocate.pool import Pool
+from control.allocate.pool import PoolExhausted, Pools
 from control.model.errors import ModelError
 from control.store.base import MAX_TTL, Store, StoreError
 
@@ -174,14 +174,15 @@ PAGES: Mapping[str, Page] = {"plugins": PluginPages(), "schema": SchemaPages(), 
 
 
 def build(
-    store: Store, keys: tuple[AdminKey, ...], audit: AuditLog, pool: Pool, progress: Progress | None = None
+    store: Store, keys: tuple[AdminKey, ...], audit: AuditLog, pools: Pools, progress: Progress | None = None
 ) -> Starlette:
     """The whole application: APISIX's resources under `/apisix/admin`, ours under `/unilb`."""
     apisix = Api([resource(store) for resource in APISIX], keys, audit, PAGES)
-    unilb = Api([Vpcs(store, pool), Vips(store), Nodes(store)], keys, audit)
+    ours = [Vpcs(store, pools.unique_ips), Vips(store, pools.vips), Eips(store, pools.eips), Nodes(store, pools.laddrs)]
+    unilb = Api(ours, keys, audit)
     return Starlette(
         routes=[
-            Route(PATH, OpenApi({"/apisix/admin": APISIX, "/unilb": (Vpcs, Vips, Nodes)})),
+            Route(PATH, OpenApi({"/apisix/admin": APISIX, "/unilb": (Vpcs, Vips, Eips, Nodes)})),
             Route("/unilb/status", Status(store, keys, audit, progress or Progress(store))),
             Route("/apisix/admin", Hello()),
             Route("/apisix/admin/{rest:path}", apisix),

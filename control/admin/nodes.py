@@ -1,28 +1,44 @@
 """`/unilb/nodes`."""
 
+import time
+
 from control.admin.references import Related, decode, find_users, guard_of, in_use, join, take_guard
 from control.admin.resource import Doc, Resource
+from control.admin.vips import claimed
+from control.allocate.claims import plan_claim, read_claims
+from control.allocate.pool import Pool
 from control.model.addresses import bad_field
 from control.model.errors import ModelError
 from control.model.fields import text_of_id
 from control.model.node import Node
-from control.store.base import Delete, Put
+from control.store.base import Delete, Put, Store
 
 # Addresses of nodes are unique: all writes to nodes share this guard.
 _ALL = guard_of("node", "*")
 
 
 class Nodes(Resource):
-    """VIPs refer to gateways. Local addresses are one node's only: replies to them must find their way back."""
+    """VIPs refer to gateways. Local addresses are one node's only: replies to them must find their way back. A node
+    that says how many it wants gets them from the pool, and keeps them."""
 
     kind = "node"
     collection = "nodes"
     takes_turns = True
 
+    def __init__(self, store: Store, pool: Pool) -> None:
+        super().__init__(store)
+        self._pool = pool
+
     async def relate(self, id: str, doc: Doc, old: Doc | None) -> tuple[Doc, Related]:
         node = Node.from_json(doc)
         parts = [await take_guard(self.store, _ALL), Related(ops=(Put(_ALL, b""),))]
         await self._check_addresses(id, node)
+        claims = await read_claims(self.store, "laddrs")
+        with claimed("laddrs"):
+            plan = plan_claim(claims, f"node/{id}", node.laddrs, node.laddr_count, self._pool, int(time.time()))
+        parts.append(Related(plan.compares, plan.ops))
+        if plan.addresses:
+            doc = {**doc, "laddrs": list(plan.addresses)}
         before = _read(old, id)
         if before is not None and before.role == "gateway" != node.role:
             parts.append(await take_guard(self.store, guard_of("node", id)))
@@ -37,7 +53,9 @@ class Nodes(Resource):
         user = await self._user(id)
         if user is not None and not force:
             raise in_use("node", user)
-        return join([taken, Related(ops=(Delete(guard),))])
+        claims = await read_claims(self.store, "laddrs")
+        plan = plan_claim(claims, f"node/{id}", (), 0, self._pool, int(time.time()))
+        return join([taken, Related(plan.compares, plan.ops), Related(ops=(Delete(guard),))])
 
     async def _check_addresses(self, id: str, node: Node) -> None:
         entries, _ = await self.store.range(self.prefix)

@@ -32,7 +32,7 @@ _LISTING = (
 # What others refer to: deleting it may be refused.
 _REFERRED = {
     *("services", "upstreams", "consumer_groups", "plugin_configs", "protos", "stream_routes"),
-    *("vpcs", "nodes"),
+    *("vpcs", "vips", "nodes"),
 }
 # What the last part of the path to one object is called, where it is not an id.
 _ID_NAMES = {"consumers": "username", "plugin_metadata": "name"}
@@ -60,7 +60,7 @@ def document(spaces: Spaces) -> Doc:
         "info": {
             "title": "unilb Admin API",
             "version": SERVER.rpartition("/")[2],
-            "description": "APISIX's Admin API under /apisix/admin; VPCs, VIPs and nodes under /unilb.",
+            "description": "APISIX's Admin API under /apisix/admin; VPCs, VIPs, EIPs and nodes under /unilb.",
         },
         "security": [{"key": []}],
         "paths": {path: _with_404(path, item) for path, item in {**paths, **PAGES, **FIXED}.items()},

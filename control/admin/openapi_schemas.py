@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.model import fields, node, secret, ssl, upstream, vip, vpc
+from control.model import eip, fields, node, secret, ssl, upstream, vip, vpc
 from control.model.schemas import RESOURCES
 
 Doc = dict[str, Any]
@@ -81,6 +81,7 @@ def schemas() -> dict[str, Doc]:
         "secret": {"anyOf": list(secret.SCHEMAS.values())},
         "vpc": vpc.SCHEMA,
         "vip": vip.SCHEMA,
+        "eip": eip.SCHEMA,
         "node": node.SCHEMA,
     }
     made = {name_of(kind): translate(schema, kind in _WITH_REFERENCES) for kind, schema in by_kind.items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from control.allocate.owned import GUARD, Owned, Owner
-from control.allocate.pool import Pool
+from control.allocate.pool import Pool, PoolExhausted
 from control.model.addresses import bad_field
 from control.model.keys import UNIQUE_IPS, VNIS
 from control.model.vpc import Vpc
@@ -15,10 +15,6 @@ from control.store.base import MAX_COMPARES, Compare, Delete, Put
 MAX_FORGOTTEN = 64
 # Compares that the caller adds: the VPC itself, and what it refers to.
 _CALLERS_COMPARES = 8
-
-
-class PoolExhausted(Exception):
-    """No unique IP is left; those that rest come back by themselves."""
 
 
 @dataclass(frozen=True, slots=True)

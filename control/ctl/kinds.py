@@ -31,6 +31,7 @@ KINDS = (
     Kind("secrets", "secret"),
     Kind("nodes", "node", "/unilb"),
     Kind("vips", "vip", "/unilb"),
+    Kind("eips", "eip", "/unilb"),
     Kind("vpcs", "vpc", "/unilb"),
     Kind("protos", "proto"),
     Kind("ssls", "ssl", hidden=("key", "keys")),

@@ -140,6 +140,7 @@ _COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "stream_routes": (_field("server_addr"), _field("server_port"), _field("sni"), ("UPSTREAM", _upstream)),
     "vpcs": (_field("vni"), _field("cidr"), _field("mtu"), _field("endpoints")),
     "vips": (_field("address"), _field("port"), _field("protocol"), ("TARGETS", _targets)),
+    "eips": (_field("address"), _field("vip")),
     "nodes": (_field("role"), _field("zone"), _field("address"), _field("laddrs")),
 }
 assert _COLUMNS.keys() <= BY_NAME.keys()

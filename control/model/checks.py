@@ -6,6 +6,7 @@ from typing import Any
 from control.model.consumer import check_consumer
 from control.model.consumer_group import check_consumer_group
 from control.model.credential import check_credential
+from control.model.eip import Eip
 from control.model.global_rule import GlobalRule
 from control.model.graphql_cost_decoration import check_decoration
 from control.model.node import Node
@@ -36,6 +37,7 @@ _CHECKS: Mapping[str, Callable[[Any], object]] = {
     "proto": check_proto,
     "vpc": Vpc.from_json,
     "vip": Vip.from_json,
+    "eip": Eip.from_json,
     "node": Node.from_json,
 }
 

@@ -19,12 +19,15 @@ PREFIXES = {
     "vpc": "/unilb/vpcs/",
     "vip": "/unilb/vips/",
     "node": "/unilb/nodes/",
+    "eip": "/unilb/eips/",
     "keys": "/unilb/keys/",
 }
 STICKY_KEYS = "/unilb/keys/sticky"
 # Ownership records: written in the transaction that writes their VPC, read by control only.
 UNIQUE_IPS = "/unilb/unique_ips/"
 VNIS = "/unilb/vnis/"
+# The same for local addresses of nodes, addresses of VIPs, and EIPs.
+ADDRESSES = "/unilb/addresses/"
 # What nodes say of themselves. The name sorts behind all that nodes watch: etcd's watch is one range over that, and a
 # report must not travel to every other node.
 REPORTS = "/unilb/~reports/"

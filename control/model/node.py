@@ -18,6 +18,7 @@ SCHEMA = {
         "zone": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9-_.]+$"},
         "address": IPV4,
         "laddrs": {"type": "array", "items": IPV4, "maxItems": MAX_LADDRS, "uniqueItems": True},
+        "laddr_count": {"type": "integer", "minimum": 1, "maximum": MAX_LADDRS},
         "port_min": _LOCAL_PORT,
         "port_max": _LOCAL_PORT,
     },
@@ -30,7 +31,8 @@ _check = compile_schema(SCHEMA)
 @dataclass(frozen=True, slots=True)
 class Node:
     """`address`: on the underlay, also the node's VTEP. `laddrs`: IPv4 addresses that FNAT uses toward endpoints, with
-    local ports `port_min` to `port_max`, both included."""
+    local ports `port_min` to `port_max`, both included. `laddr_count`: how many the control plane is to allocate when
+    the object names none; 0 for none."""
 
     id: str
     role: str
@@ -39,6 +41,7 @@ class Node:
     laddrs: tuple[str, ...]
     port_min: int = 1024
     port_max: int = 65535
+    laddr_count: int = 0
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -53,7 +56,10 @@ class Node:
             laddrs=tuple(str(unicast(laddr, "laddrs")) for laddr in doc.get("laddrs", [])),
             port_min=int(doc.get("port_min", 1024)),
             port_max=int(doc.get("port_max", 65535)),
+            laddr_count=int(doc.get("laddr_count", 0)),
         )
         if node.port_min > node.port_max:
             raise bad_field("port_min", f"expected at most port_max ({node.port_max}), got {node.port_min}")
+        if node.laddrs and node.laddr_count not in (0, len(node.laddrs)):
+            raise bad_field("laddr_count", f"expected {len(node.laddrs)}, as many as laddrs, or neither of the two")
         return node

@@ -25,7 +25,7 @@ SCHEMA = {
         "protocol": {"type": "string", "enum": ["tcp"]},
         "targets": {"type": "array", "items": TARGET, "maxItems": MAX_TARGETS},
     },
-    "required": ["address", "port", "targets"],
+    "required": ["port", "targets"],
     "additionalProperties": False,
 }
 _check = compile_schema(SCHEMA)
@@ -42,7 +42,8 @@ class VipTarget:
 
 @dataclass(frozen=True, slots=True)
 class Vip:
-    """`address`:`port` in `protocol` ("tcp") goes to `targets`."""
+    """`address`:`port` in `protocol` ("tcp") goes to `targets`. `address`: "" until the control plane has allocated
+    it."""
 
     id: str
     address: str
@@ -57,7 +58,7 @@ class Vip:
         assert isinstance(doc, dict)
         return cls(
             id=text_of_id(doc["id"]) if id is None and "id" in doc else id or "",
-            address=str(unicast(doc["address"], "address")),
+            address=str(unicast(doc["address"], "address")) if "address" in doc else "",
             port=int(doc["port"]),
             protocol=doc.get("protocol", "tcp"),
             targets=_targets(doc["targets"]),

@@ -15,7 +15,12 @@ DEFAULT_MTU = 1450
 
 ENDPOINT = {
     "type": "object",
-    "properties": {"vtep": IPV4, "mac": {"type": "string"}, "unique_ip": IPV4},
+    "properties": {
+        "vtep": IPV4,
+        "mac": {"type": "string"},
+        "unique_ip": IPV4,
+        "type": {"type": "string", "enum": ["vm", "pod", "host"], "default": "vm"},
+    },
     "required": ["vtep", "mac"],
     "additionalProperties": False,
 }

@@ -12,14 +12,14 @@ import aiohttp
 import pytest
 
 from control.admin.auth import AdminKey
-from control.allocate.pool import Pool
+from control.allocate.pool import Pools
 from control.server import ControlSettings, serve
 from control.store.base import Store
 from control.store.open import open_store
 
 KEY = "the-admin-key"
 VIEWER = "the-viewer-key"
-DEFAULT = Pool()
+DEFAULT = Pools()
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ class Client:
 
 
 @asynccontextmanager
-async def running(store: Store, audit_log: Path, pool: Pool = DEFAULT) -> AsyncIterator[Client]:
+async def running(store: Store, audit_log: Path, pools: Pools = DEFAULT) -> AsyncIterator[Client]:
     """Serve `store` on a free port."""
     keys = (AdminKey("admin", KEY, "admin"), AdminKey("viewer", VIEWER, "viewer"))
-    settings = ControlSettings(keys, ("127.0.0.1", 0), str(audit_log), pool)
+    settings = ControlSettings(keys, ("127.0.0.1", 0), str(audit_log), pools)
     bound: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(store, settings, lambda host, port: bound.set_result((host, port))))
     await asyncio.wait({serving, bound}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,13 +5,14 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from control.admin.app import APISIX
+from control.admin.eips import Eips
 from control.admin.nodes import Nodes
 from control.admin.openapi import document
 from control.admin.vips import Vips
 from control.admin.vpcs import Vpcs
 from tests.control.admin.in_process import EXAMPLES, Said
 
-SPACES: Any = {"/apisix/admin": APISIX, "/unilb": (Vpcs, Vips, Nodes)}
+SPACES: Any = {"/apisix/admin": APISIX, "/unilb": (Vpcs, Vips, Eips, Nodes)}
 DOCUMENT = document(SPACES)
 METHODS = ("get", "put", "post", "patch", "delete", "head")
 OPERATIONS = [

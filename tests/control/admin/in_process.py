@@ -11,7 +11,7 @@ from control.admin.app import build
 from control.admin.audit import AuditLog
 from control.admin.auth import AdminKey
 from control.admin.sealed import SealedStore
-from control.allocate.pool import Pool
+from control.allocate.pool import Pools
 from control.model.encryption import Keyring
 from control.store.base import Store
 from tests.control.admin.conftest import KEY
@@ -37,6 +37,7 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "v1",
         {"address": "10.100.0.10", "port": 80, "targets": [{"node": "gw1", "port": 80, "weight": 1}]},
     ),
+    "/unilb/eips": ("e1", {"address": "203.0.113.80", "vip": "v1"}),
     "/unilb/vpcs": (
         "blue",
         {
@@ -103,7 +104,7 @@ class Said:
 def application(store: Store, audit: AuditLog) -> ASGIApp:
     """As `unilb control` builds it."""
     keys = (AdminKey("admin", KEY, "admin"),)
-    return build(SealedStore(store, Keyring()), keys, audit, Pool())
+    return build(SealedStore(store, Keyring()), keys, audit, Pools())
 
 
 async def ask(

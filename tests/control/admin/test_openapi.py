@@ -17,7 +17,7 @@ from control.admin.app import APISIX, PAGES, build
 from control.admin.audit import AuditLog
 from control.admin.auth import AdminKey
 from control.admin.limits import RateLimit
-from control.allocate.pool import Pool
+from control.allocate.pool import Pools
 from control.store.base import Store, StoreUnavailable
 from tests.control.admin.conftest import KEY
 from tests.control.admin.documented import (
@@ -204,7 +204,7 @@ class DownStore(Store):
 
 async def test_a_store_that_is_down_gives_503(tmp_path: Path) -> None:
     with AuditLog(str(tmp_path / "audit.log")) as audit:
-        await ask_for_everything(build(DownStore(), (AdminKey("admin", KEY, "admin"),), audit, Pool()))
+        await ask_for_everything(build(DownStore(), (AdminKey("admin", KEY, "admin"),), audit, Pools()))
     rest = {path for path, *_ in OPERATIONS} - {path for path, _ in with_status(503)}
     assert all(
         path.split("/")[-1] == "admin"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from control.allocate.pool import parse_pool
+from control.allocate.pool import Pools, parse_pool
 from control.model.vpc import Vpc
 from control.store.base import Store
 from tests.control.admin.conftest import Client, running
@@ -70,7 +70,7 @@ async def test_a_deleted_vpc_gives_back_what_it_had(api: Client, store: Store) -
 
 
 async def test_an_exhausted_pool_says_503_and_changes_nothing(store: Store, audit_log: Path) -> None:
-    async with running(store, audit_log, parse_pool("100.64.0.0/29")) as api:
+    async with running(store, audit_log, Pools(parse_pool("100.64.0.0/29"))) as api:
         await api.must_put("/unilb/vpcs/blue", vpc(1, 2, 3, 4, 5, 6))
         before = await store.range("/")
         answer = await api.put("/unilb/vpcs/green", vpc(1, vni=5))
