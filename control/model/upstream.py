@@ -10,6 +10,7 @@ from control.model.addresses import IPV4
 from control.model.errors import ModelError
 from control.model.fields import CERTIFICATE, COMMON, HOST, ID, PORT, PRIVATE_KEY, TIMEOUT, text_of_id
 from control.model.health import SCHEMA as CHECKS
+from control.model.health import Checks
 from control.model.schema import check_configuration, compile_schema
 
 MAX_WEIGHT = 2**31 - 1
@@ -108,6 +109,7 @@ class Endpoint:
 
     `host` is what is connected to: an IPv4 or IPv6 address (no brackets) or a domain name; for an endpoint in a VPC it
     is the unique IP, and `vpc_id`, `vpc_ip` say whose it stands for. Lower priorities wait for all higher ones to fail.
+    `domain`: the name that `host`, an address, was resolved from.
     """
 
     host: str
@@ -116,6 +118,7 @@ class Endpoint:
     priority: int = 0
     vpc_id: str | None = None
     vpc_ip: str | None = None
+    domain: str | None = None
 
     @property
     def address(self) -> str:
@@ -163,6 +166,7 @@ class Upstream:
     timeout: Timeout = field(default_factory=Timeout)
     keepalive_pool: KeepalivePool = field(default_factory=KeepalivePool)
     name: str = ""
+    checks: Checks | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -187,6 +191,7 @@ class Upstream:
             timeout=Timeout.from_json(doc["timeout"]) if "timeout" in doc else Timeout(),
             keepalive_pool=_keepalive_pool(doc.get("keepalive_pool", {})),
             name=doc.get("name", ""),
+            checks=Checks.from_json(doc["checks"]) if "checks" in doc else None,
         )
 
 

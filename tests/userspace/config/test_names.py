@@ -1,0 +1,69 @@
+"""Names as endpoints."""
+
+import pytest
+
+from control.model.upstream import Upstream
+from userspace.config.names import is_name, names_of, resolved
+
+
+def upstream(nodes: dict[str, int]) -> Upstream:
+    return Upstream.from_json({"nodes": nodes}, "u")
+
+
+def weights(nodes: dict[str, int], addresses: dict[str, tuple[str, ...]]) -> dict[str, int]:
+    return {endpoint.address: endpoint.weight for endpoint in resolved(upstream(nodes), addresses).endpoints}
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("a.example", True), ("localhost", True), ("10.0.0.1", False), ("::1", False), ("a1.2", True)],
+)
+def test_what_is_no_address_is_a_name(host: str, expected: bool) -> None:
+    assert is_name(host) is expected
+
+
+def test_the_names_of_an_upstream_are_found() -> None:
+    assert names_of(upstream({"a.example:1": 1, "10.0.0.1:1": 1, "a.example:2": 1})) == {"a.example"}
+
+
+def test_every_address_is_an_endpoint_and_remembers_its_name() -> None:
+    found = resolved(upstream({"a.example:80": 1}), {"a.example": ("10.0.0.1", "::1")}).endpoints
+    assert [(each.address, each.domain) for each in found] == [
+        ("10.0.0.1:80", "a.example"),
+        ("[::1]:80", "a.example"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "addresses", "expected"),
+    [
+        ({"a:1": 1, "10.0.0.9:1": 1}, {"a": ("10.0.0.1",)}, {"10.0.0.1:1": 1, "10.0.0.9:1": 1}),
+        (
+            {"a:1": 1, "10.0.0.9:1": 1},
+            {"a": ("10.0.0.1", "10.0.0.2")},
+            {"10.0.0.1:1": 1, "10.0.0.2:1": 1, "10.0.0.9:1": 2},
+        ),
+        (
+            {"a:1": 1, "b:1": 2},
+            {"a": ("10.0.0.1", "10.0.0.2"), "b": ("10.0.1.1", "10.0.1.2", "10.0.1.3")},
+            {"10.0.0.1:1": 3, "10.0.0.2:1": 3, "10.0.1.1:1": 4, "10.0.1.2:1": 4, "10.0.1.3:1": 4},
+        ),
+        # Drained stays drained.
+        ({"a:1": 0, "10.0.0.9:1": 1}, {"a": ("10.0.0.1",)}, {"10.0.0.1:1": 0, "10.0.0.9:1": 1}),
+        # Two names of one machine are one endpoint.
+        ({"a:1": 1, "b:1": 2}, {"a": ("10.0.0.1",), "b": ("10.0.0.1",)}, {"10.0.0.1:1": 3}),
+        # What is not known stays a name.
+        ({"a:1": 1, "b:1": 1}, {"a": ("10.0.0.1",), "b": ()}, {"10.0.0.1:1": 1, "b:1": 1}),
+        # Weights that would not fit count for each address.
+        ({"a:1": 2**31 - 1}, {"a": ("10.0.0.1", "10.0.0.2")}, {"10.0.0.1:1": 2**31 - 1, "10.0.0.2:1": 2**31 - 1}),
+    ],
+)  # fmt: skip
+def test_a_name_keeps_its_share(
+    nodes: dict[str, int], addresses: dict[str, tuple[str, ...]], expected: dict[str, int]
+) -> None:
+    assert weights(nodes, addresses) == expected
+
+
+def test_without_names_nothing_is_copied() -> None:
+    plain = upstream({"10.0.0.1:1": 1})
+    assert resolved(plain, {"a": ("10.0.0.2",)}) is plain
