@@ -35,6 +35,10 @@ LAW = {
         "userspace.plugins", "userspace.routing", "userspace.balancer", "userspace.http", "userspace.net",
         "userspace.errors", "control.model",
     ),
+    "userspace.health": (
+        "userspace.health", "userspace.config", "userspace.wire", "userspace.proxy.privileges",
+        "userspace.proxy.wire_intake", "control.model",
+    ),
     "userspace.config": (
         "userspace.config", "userspace.plugins", "userspace.routing", "userspace.balancer", "userspace.http",
         "userspace.net", "control.model", "control.store",
@@ -47,6 +51,7 @@ LAW = {
     ),
     "userspace.node": (
         "userspace.node", "userspace.config", "userspace.balancer", "userspace.obs", "userspace.wire", "userspace.net",
+        "userspace.health.follow",
         "control.model", "control.store",
     ),
     "userspace.lab": ("userspace.lab",),

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, Self
 
 from userspace.http.limits import DEFAULT_LIMITS, Limits
+from userspace.net import split_host_port
 
 DAY = 86400.0
 GIB = 1 << 30
@@ -37,6 +38,8 @@ class Settings:
     backlog: int = _number(4096, 1, 65535)  # connections that the kernel accepts before we do
     max_request_body_bytes: int = _number(0, 0, 1 << 62)  # beyond it 413; 0 = any
     access_log: str = "-"  # a path, "-" for standard output, "off"
+    resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
+    dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h
     trusted_addresses: tuple[str, ...] = ()  # networks whose X-Forwarded-Proto, -Host and -Port are believed
     request_limits: Limits = DEFAULT_LIMITS
     response_limits: Limits = Limits(max_head_bytes=65536)
@@ -63,6 +66,8 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
         return value if isinstance(value, Limits) else _limits(value, name, setting.default)
     if name == "trusted_addresses":
         return _networks(value, name)
+    if name == "resolvers":
+        return _servers(value, name)
     if name == "access_log":
         if not isinstance(value, str) or not value:
             raise SettingsError(f'{name} must be a path, "-" or "off"')
@@ -93,6 +98,17 @@ def _networks(value: object, name: str) -> tuple[str, ...]:
     for item in value:
         try:
             ip_network(item)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None
+    return tuple(value)
+
+
+def _servers(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f"{name} must be a list of ADDRESS or ADDRESS:PORT")
+    for item in value:
+        try:
+            ip_address(item if item.count(":") > 1 and "]" not in item else split_host_port(item, 53)[0])
         except ValueError as error:
             raise SettingsError(f"{name}: {error}") from None
     return tuple(value)

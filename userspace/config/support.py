@@ -16,7 +16,6 @@ _Unserved = Mapping[str, tuple[Any, ...]]
 UPSTREAM: Final[_Unserved] = {
     "type": ("roundrobin",),
     "scheme": ("http",),
-    "checks": (),
     "tls": ({}, {"verify": False}),
     "discovery_type": (),
     "discovery_args": (),

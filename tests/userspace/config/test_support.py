@@ -26,7 +26,6 @@ UPSTREAM = [
     ("type", {"type": "ewma"}),
     ("scheme", {"scheme": "https"}),
     ("scheme", {"scheme": "grpc"}),
-    ("checks", {"checks": {"active": {}}}),
     ("tls", {"tls": {"verify": True}}),
     ("tls", {"tls": {"client_cert_id": "1"}}),
     ("discovery_args", {"discovery_args": {}}),
