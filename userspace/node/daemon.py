@@ -21,14 +21,17 @@ from userspace.config.snapshot import EMPTY, Snapshot, apply
 from userspace.config.source import Source, Update
 from userspace.node import options
 from userspace.node.apply import PlanTooLarge
+from userspace.node.checking import Checking
 from userspace.node.counters import NodeCollector
 from userspace.node.daemon_settings import NodeSettings
+from userspace.node.endpoint_counters import EndpointCollector
 from userspace.node.forwarding import Forwarding, bring_up, take_down
 from userspace.node.predecessors import Predecessors
 from userspace.node.report import Reporter, named
 from userspace.node.scrape import serve_metrics
 from userspace.node.supervisor import Supervisor
 from userspace.obs.worker_totals import WorkerTotals
+from userspace.wire import Message
 
 log = logging.getLogger("unilb.node")
 
@@ -48,6 +51,7 @@ class NodeDaemon:
     source: Source = field(init=False)
     totals: WorkerTotals = field(default_factory=WorkerTotals)
     supervisor: Supervisor | None = None
+    checking: Checking | None = None
     forwarding: Forwarding | None = None
     refused: str = ""
     served: int = 0  # the revision of the last change that was taken
@@ -72,6 +76,8 @@ class NodeDaemon:
             if self._reporting is not None:
                 self._reporting.cancel()
                 await asyncio.gather(self._reporting, return_exceptions=True)
+            if self.checking is not None:
+                await self.checking.stop()
             if self.supervisor is not None:
                 await self.supervisor.drain()
             if self.forwarding is not None:
@@ -84,8 +90,9 @@ class NodeDaemon:
         changed = bool(self.snapshot.changed)
         if self.forwarding is not None and changed:
             self._add()
-        if self.supervisor is not None:
+        if self.supervisor is not None and self.checking is not None:
             self.supervisor.changes(update.revision, update.changes)
+            self.checking.changes(update.revision, update.changes)
             if self.forwarding is not None and changed:
                 await self.supervisor.applied(update.revision, APPLIED_WITHIN)
         if self.forwarding is not None and changed:
@@ -123,12 +130,21 @@ class NodeDaemon:
 
     async def _start_workers(self) -> None:
         s = self.settings
+        checking = self.checking = Checking(
+            s.worker, s.user, self._tell, lambda: (self.source.revision, self.source.objects)
+        )
+        predecessors = Predecessors(s.run_dir / f"{s.id}.workers")
         self.supervisor = Supervisor(
-            s.listen, s.workers, s.worker, self.totals, Predecessors(s.run_dir / f"{s.id}.workers"), s.user
+            *(s.listen, s.workers, s.worker, self.totals, predecessors, s.user, checking.greeting, checking.passive)
         )
         self.supervisor.snapshot(self.source.revision, self.source.objects)
+        checking.start()
         await self.supervisor.start()
         log.info("%d workers accept on %s", s.workers, ", ".join(f"{host}:{port}" for host, port in s.listen))
+
+    def _tell(self, message: Message) -> None:
+        if self.supervisor is not None:
+            self.supervisor.tell(message)
 
     def _plan(self, me: Node) -> DatapathPlan:
         return compile_datapath(me, self.snapshot.nodes, self.snapshot.vpcs, self.snapshot.vips)
@@ -163,10 +179,12 @@ class NodeDaemon:
             lambda: len(self.source.held),
             lambda: self.reporter.failures,
         )
-        return [self.totals, own, *([self.forwarding.collector] if self.forwarding else [])]
+        endpoints = [EndpointCollector(self.checking)] if self.checking else []
+        return [self.totals, own, *endpoints, *([self.forwarding.collector] if self.forwarding else [])]
 
     async def scrape(self) -> None:
-        if self.supervisor is not None:
+        if self.supervisor is not None and self.checking is not None:
+            self.checking.ask_counters()
             await self.supervisor.fresh_counters()
 
     def _worker_revisions(self) -> dict[str, int]:
@@ -183,7 +201,12 @@ class NodeDaemon:
             "held": sorted(self.source.held),
             **named(self.rejected()),
             "datapath": self.refused or ("up" if self.forwarding else "off"),
+            **self.endpoints(),
         }
+
+    def endpoints(self) -> dict[str, object]:
+        """Return what is known of the endpoints' health (see Verdicts.reported)."""
+        return self.checking.verdicts.reported() if self.checking is not None else {}
 
     def health(self) -> dict[str, object]:
         """Return what /healthz says; it answers 503 until `ready` is true."""
@@ -198,6 +221,7 @@ class NodeDaemon:
             "workers": workers,
             "rejected": self.rejected(),
             "datapath": self.refused or ("up" if self.forwarding else "off"),
+            "endpoints_down": self.checking.verdicts.all_down() if self.checking else {},
         }
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from userspace.config.settings import Settings
@@ -81,7 +81,12 @@ class Supervisor:
         totals: WorkerTotals,
         predecessors: Predecessors,
         user: str | None = None,
+        greeting: Callable[[], Sequence[Message]] = tuple,
+        on_passive: Callable[[Message], None] = lambda message: None,
     ) -> None:
+        """`greeting`: what a worker is told before its configuration. `on_passive` takes what workers saw."""
+        self._greeting = greeting
+        self._on_passive = on_passive
         self._settings = json.dumps(settings.to_json())
         self._deadline = settings.drain_deadline
         self._user = user
@@ -114,6 +119,10 @@ class Supervisor:
             worker.rejected = {key: why for key, why in worker.rejected.items() if key not in dict(changes)}
         listed = [[key, None if value is None else value.decode()] for key, value in changes]
         self._broadcast(encode({"type": "changes", "revision": revision, "changes": listed}))
+
+    def tell(self, message: Message) -> None:
+        """Tell every worker something that is no configuration."""
+        self._broadcast(encode(message))
 
     def _whole(self) -> bytes:
         listed = [[key, value.decode()] for key, value in self._objects.items()]
@@ -153,6 +162,8 @@ class Supervisor:
                 self._tasks.append(asyncio.create_task(self._tell_applied()))
             case "counters":
                 self._totals.report(worker.name, message["counters"])
+            case "passive":
+                self._on_passive(message)
             case other:
                 log.debug("worker %s: %s", worker.name, other)
 
@@ -222,6 +233,8 @@ class Supervisor:
         self._predecessors.note(worker.process.pid)
         theirs.close()
         await asyncio.get_running_loop().create_connection(lambda: worker, sock=ours)
+        for message in self._greeting():
+            worker.send(encode(message))
         worker.send(self._whole())
         code = await worker.process.wait()
         if worker.transport is not None:
