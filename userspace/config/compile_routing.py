@@ -1,6 +1,6 @@
 """Router: turns snapshots into what requests are served by, changing only what a change touches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from control.model.keys import STICKY_KEYS, kind_of
@@ -10,6 +10,7 @@ from control.model.upstream import Upstream
 from userspace.config.compile_plugins import CompiledPlugins
 from userspace.config.compiled import CompiledRoute, CompiledUpstream, UpstreamSlot, compile_upstream
 from userspace.config.dependents import Dependents
+from userspace.config.live import Live
 from userspace.config.merge import REFUSALS, merge, slot_id
 from userspace.config.snapshot import EMPTY, Snapshot, changed_keys
 from userspace.http.request import Request
@@ -27,7 +28,7 @@ class Router:
     one assignment, however many routes refer to it. A changed service or plugin config is merged into its routes anew.
     """
 
-    __slots__ = ("_dependents", "_routes", "_slots", "_start", "plugins", "snapshot", "table")
+    __slots__ = ("_dependents", "_routes", "_slots", "_start", "live", "plugins", "snapshot", "table")
 
     def __init__(
         self, start: int = 0, env: Env | None = None, trouble: Callable[[str], None] = lambda text: None
@@ -36,6 +37,7 @@ class Router:
         env.slots = self
         self.plugins = CompiledPlugins(env, trouble)
         self.snapshot = EMPTY
+        self.live = Live()
         self.table: RoutingTable[CompiledRoute] = RoutingTable()
         self._routes: dict[str, CompiledRoute] = {}
         self._slots: dict[str, UpstreamSlot] = {}
@@ -112,22 +114,31 @@ class Router:
         if new_keys:
             for id, known in self._slots.items():
                 if known.is_sticky and id not in upstreams:
-                    upstreams[id] = known.compiled.upstream
+                    upstreams[id] = known.compiled.source
         compiled = {}
         for id, upstream in upstreams.items():
             slot = self._slots.get(id)
             keys = new.sticky_keys if id in sticky or (slot is not None and slot.is_sticky) else None
             refusal = REFUSALS.get(id, 502)
             previous = slot.compiled if slot is not None else None
-            compiled[id] = compile_upstream(upstream, keys, self._start, refusal, previous)
+            compiled[id] = compile_upstream(upstream, keys, self._start, refusal, previous, self.live)
         return compiled
+
+    def refresh(self, ids: Iterable[str]) -> None:
+        """Have these upstreams as `live` has them now."""
+        for id in ids:
+            slot = self._slots.get(id)
+            if slot is not None and slot.compiled.source is not None:
+                old = slot.compiled
+                slot.compiled = compile_upstream(old.source, old.keys, self._start, old.refusal, old, self.live)
 
     def lease(self, id: str, upstream: Upstream | None = None) -> UpstreamSlot:
         """Return the slot of an upstream that a plugin sends requests to: the stored one, or `upstream`, its own."""
         slot = self._slots.get(id)
         if slot is None or upstream is not None:
             found = upstream if upstream is not None else self.snapshot.upstreams.get(id)
-            compiled = compile_upstream(found, None, self._start, 502, slot.compiled if slot is not None else None)
+            previous = slot.compiled if slot is not None else None
+            compiled = compile_upstream(found, None, self._start, 502, previous, self.live)
             if slot is None:
                 slot = self._slots[id] = UpstreamSlot(compiled)
             else:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
+from control.model.health import Passive
 from control.model.route import Route
 from control.model.sticky import StickyKeys
 from control.model.upstream import Endpoint, Timeout, Upstream
 from userspace.balancer.round_robin import Picker, build
 from userspace.balancer.sticky import NO_TOKENS, StickyTable
+from userspace.config.live import Live
 from userspace.plugins.chain import EMPTY, Chain
 from userspace.routing.expr import Condition
 
@@ -20,7 +22,9 @@ class CompiledUpstream:
 
     `retries`: tries after the first. `refusal`: the status when `picker` yields nothing at the first try, as APISIX's:
     502 for an upstream that does not exist, 503 for one without endpoints and for a route without upstream.
-    `keys`: those that `tokens` were made with; None when no route of this upstream is sticky.
+    `keys`: those that `tokens` were made with; None when no route of this upstream is sticky. `upstream` has addresses
+    where `source`, the stored one, has names. `down`: its endpoints that `picker` leaves out. `passive`: what exchanges
+    meet is of interest to the checker.
     """
 
     upstream: Upstream | None
@@ -29,6 +33,9 @@ class CompiledUpstream:
     retries: int
     refusal: int
     keys: StickyKeys | None
+    source: Upstream | None = None
+    down: frozenset[Endpoint] = frozenset()
+    passive: Passive | None = None
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -81,22 +88,26 @@ def compile_upstream(
     start: int,
     refusal: int,
     previous: CompiledUpstream | None,
+    live: Live,
 ) -> CompiledUpstream:
-    """Return `upstream` ready to serve (None: it does not exist, and `refusal` says so).
+    """Return `upstream` ready to serve (None: it does not exist, and `refusal` says so), as `live` has it.
 
     What `previous` has of the same endpoints and keys is taken over: a picker goes on where it was.
     """
     if upstream is None:
         return CompiledUpstream(None, build(()), NO_TOKENS, 0, refusal, keys)
-    endpoints = upstream.endpoints
+    source, upstream = upstream, live.resolved(upstream)
+    endpoints, down = upstream.endpoints, live.down_of(upstream)
     picker = tokens = None
     if previous is not None and previous.upstream is not None and previous.endpoints == endpoints:
-        picker = previous.picker
+        if previous.down == down:
+            picker = previous.picker
         if previous.keys == keys:
             tokens = previous.tokens
     if picker is None:
-        picker = build(endpoints, start)
+        picker = build(tuple(endpoint for endpoint in endpoints if endpoint not in down) if down else endpoints, start)
     if tokens is None:
         tokens = StickyTable(upstream.id, endpoints, keys) if keys is not None else NO_TOKENS
     retries = upstream.retries if upstream.retries is not None else max(0, len(endpoints) - 1)
-    return CompiledUpstream(upstream, picker, tokens, retries, 503, keys)
+    passive = upstream.checks.passive if upstream.checks is not None else None
+    return CompiledUpstream(upstream, picker, tokens, retries, 503, keys, source, down, passive)

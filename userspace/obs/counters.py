@@ -29,6 +29,7 @@ TOTALS = (
     "upstream_reuses",
     "log_lines",
     "log_dropped",
+    "observations_dropped",  # outcomes of exchanges that passive checks were not told of
     "series_overflow",  # exchanges counted under OTHER because MAX_SERIES was reached
 )
 GAUGES = ("active", "reading", "writing", "waiting", "upstream_active", "upstream_idle", "revision", "rejected_objects")

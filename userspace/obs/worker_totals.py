@@ -25,6 +25,10 @@ _TOTALS = {
     "upstream_reuses": ("unilb_upstream_reuses_total", "Requests sent on a kept connection."),
     "log_lines": ("unilb_access_log_lines_total", "Access log lines handed to the writer."),
     "log_dropped": ("unilb_access_log_dropped_total", "Access log lines dropped: the sink was too slow."),
+    "observations_dropped": (
+        "unilb_passive_dropped_total",
+        "Outcomes that passive checks were not told of: the node was too slow.",
+    ),
     "series_overflow": ("unilb_metric_series_overflow_total", "Look-ups of a metric series past the limit."),
 }
 _PER_WORKER = {

@@ -39,9 +39,8 @@ def host_for(head: RequestHead, upstream: Upstream, endpoint: Endpoint) -> bytes
         return upstream.upstream_host.encode("ascii")
     if upstream.pass_host == "node" or not head.authority:
         default = DEFAULT_TLS_PORT if upstream.scheme in ("https", "grpcs") else DEFAULT_PORT
-        if endpoint.port != default:
-            return endpoint.address.encode("ascii")
-        return (f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host).encode("ascii")
+        name = endpoint.domain or (f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host)
+        return (name if endpoint.port == default else f"{name}:{endpoint.port}").encode("ascii")
     return head.authority.encode("ascii")
 
 

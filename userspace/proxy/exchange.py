@@ -182,7 +182,7 @@ class Exchange:
         endpoint = None
         if sticky is not None and slot is None:
             stick = self.stick = Stick(sticky, compiled.tokens, self.head)
-            endpoint = stick.endpoint
+            endpoint = stick.endpoint if stick.endpoint not in compiled.down else None
         endpoint = request.endpoint = endpoint or compiled.picker.pick()
         if self.run is not None and endpoint is not None:
             self.run.before_proxy()
@@ -196,6 +196,8 @@ class Exchange:
             interim(answer, self, out)
             return
         self.answer = answer
+        if self.compiled is not None and self.compiled.passive is not None and self.forward is not None:
+            self.forward.saw(self.compiled.passive, answer.status)
         relay = self.relay = Relay(self, answer, out)
         self.status = relay.status
         self.keep_alive = relay.keep_alive

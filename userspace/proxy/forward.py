@@ -3,12 +3,14 @@
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from control.model.health import Passive
 from control.model.upstream import Endpoint
 from userspace.config.compiled import CompiledRoute, CompiledUpstream
-from userspace.errors import LbError
+from userspace.errors import LbError, Retry
 from userspace.http.events import Event
 from userspace.proxy import failures
 from userspace.proxy.endpoint_head import endpoint_head
+from userspace.proxy.observations import code_of
 from userspace.proxy.tries import Tries
 from userspace.proxy.upstream import Attempt, UpstreamConnection
 
@@ -143,9 +145,35 @@ class Forward:
             return
         self.exchange.error = error
         self.shared.counters.error(error.source.value, error.kind)
+        if self.compiled.passive is not None:
+            self._saw_failure(error)
         self.drop()
         if not self._tries_again(error):
-            self.exchange.unanswered(failures.status_of(error))
+            status = failures.status_of(error)
+            if self.compiled.passive is not None:
+                self._saw_refusal(self.compiled.passive, error, status)
+            self.exchange.unanswered(status)
+
+    # Passive checks: what the checker is told.
+
+    def saw(self, passive: Passive, status: int) -> None:
+        """The final head of the response has come."""
+        assert self.compiled.upstream is not None and self.pool is not None
+        ms = (perf_counter() - self.sent_at) * 1000
+        is_bad = status in passive.limits.unhealthy_statuses
+        self.shared.observations.answered(self.compiled.upstream.id, self.pool.address, status, ms, is_bad)
+
+    def _saw_failure(self, error: LbError) -> None:
+        code = code_of(error)
+        is_stale = self.reused and error.retry is Retry.IF_REUSED  # says nothing about the endpoint
+        if code is not None and not is_stale and self.pool is not None:
+            self.shared.observations.failed(self.pool.upstream.id, self.pool.address, code)
+
+    def _saw_refusal(self, passive: Passive, error: LbError, status: int) -> None:
+        """The client gets a status of ours for it: as APISIX does, count that against the endpoint as well."""
+        is_told = code_of(error) is not None and self.exchange.answer is None and self.pool is not None
+        if is_told and self.pool is not None and status in passive.limits.unhealthy_statuses:
+            self.shared.observations.failed(self.pool.upstream.id, self.pool.address, status)
 
     # Deciding and sending.
 

@@ -12,6 +12,8 @@ from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings
 from userspace.obs.access_log import AccessLog
 from userspace.obs.counters import Counters
+from userspace.proxy.naming import Naming
+from userspace.proxy.observations import Observations
 from userspace.proxy.pool import Pools
 from userspace.proxy.wheel import Wheel
 
@@ -37,6 +39,8 @@ class Shared:
         "linger_ticks",
         "log",
         "loop",
+        "naming",
+        "observations",
         "on_empty",
         "on_trouble",
         "pools",
@@ -61,6 +65,8 @@ class Shared:
         self.counters = Counters()
         self.unserved = self.counters.series("", "", "")
         self.pools = Pools(wheel, self.counters, settings.max_connections_per_endpoint, settings.max_idle_per_endpoint)
+        self.naming = Naming(loop, router.live.addresses)
+        self.observations = Observations(loop)
         self.connections: set[ClientConnection] = set()
         self.is_draining = False
         self.on_empty: Callable[[], None] = _nothing

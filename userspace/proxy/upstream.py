@@ -1,9 +1,11 @@
 """One connection to an endpoint, and one attempt to open it. Both report to the Forward they serve."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
+from control.model.upstream import Endpoint
+from userspace.config.names import is_name
 from userspace.errors import LbError, Retry, Source
 from userspace.http.events import ProtocolError
 from userspace.http.http1 import ResponseParser
@@ -149,11 +151,18 @@ class Attempt(Timed):
         shared.counters.totals["upstream_connects"] += 1
         shared.wheel.set(self, ticks)
         endpoint = pool.endpoint
-        self.task = shared.loop.create_task(
-            shared.loop.create_connection(lambda: connection, endpoint.host, endpoint.port)
-        )
+        if is_name(endpoint.host):
+            opening: Coroutine[Any, Any, object] = self._open_named(endpoint)
+        else:
+            opening = shared.loop.create_connection(lambda: connection, endpoint.host, endpoint.port)
+        self.task = shared.loop.create_task(opening)
         # Not an `await` in a coroutine of ours: one that is cancelled before its first step never runs its `finally`.
         self.task.add_done_callback(self._ended)
+
+    async def _open_named(self, endpoint: Endpoint) -> object:
+        """Its upstream was compiled before the name was resolved."""
+        address = await self.shared.naming.address_of(endpoint.host)
+        return await self.shared.loop.create_connection(lambda: self.connection, address, endpoint.port)
 
     def cancel(self) -> None:
         """The exchange needs it no more."""
@@ -182,5 +191,7 @@ class Attempt(Timed):
             forward.connected(self.connection)
         elif isinstance(failure, OSError):
             forward.failed(failures.connect_failure(failure))
-        else:  # a name that IDNA cannot encode is a UnicodeError
-            forward.failed(LbError("resolve_failed", Source.UPSTREAM, Retry.ALWAYS, str(failure)))
+        elif isinstance(failure, LbError):
+            forward.failed(failure)
+        else:
+            forward.failed(LbError("connect_failed", Source.INTERNAL, Retry.NEVER, str(failure)))

@@ -14,8 +14,9 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as replace_settings
+from typing import Any
 
 import orjson
 import uvloop
@@ -27,6 +28,7 @@ from userspace.config.snapshot import apply, replace
 from userspace.obs.access_log import AccessLog
 from userspace.plugins.env import Env
 from userspace.proxy.listener import Listener
+from userspace.proxy.observations import Observations
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
 from userspace.proxy.shared import Shared
 from userspace.proxy.wheel import Wheel
@@ -52,6 +54,7 @@ class Worker:
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble
+        self._shared.observations = Observations(loop, self._observed)
         self._listener = Listener(self._shared, listen_fds)
         self._wire = WireIntake({"type": "ready", "pid": os.getpid()}, self._take, self._trouble, self._node_gone)
         self._opening: asyncio.Task[None] | None = None
@@ -82,6 +85,11 @@ class Worker:
             self._apply(kind, message)
         elif kind == "drain":
             self.drain(float(message["deadline"]))
+        elif kind == "down":
+            self._router.live.set_down(message["upstreams"])
+            self._router.refresh(message["upstreams"])
+        elif kind == "names":
+            self._named(message["names"])
         elif kind == "counters?":
             self._report()
         else:
@@ -106,11 +114,25 @@ class Worker:
         if self._opening is None and not self._shared.is_draining:
             self._opening = self._loop.create_task(self._listener.open())
 
+    def _named(self, names: Mapping[str, Any]) -> None:
+        """`names`: [addresses, why there is none] by name; None for a name that is not used any more."""
+        found = {name: tuple(answer[0]) if answer is not None else None for name, answer in names.items()}
+        self._router.refresh(self._router.live.set_addresses(found))
+        self._shared.naming.answered(names)
+
+    def _observed(self, message: Mapping[str, object]) -> bool:
+        """Tell the node what exchanges met; False when it does not read."""
+        if not self._wire.is_clear:
+            return False
+        self._wire.send(message)
+        return True
+
     # Counting.
 
     def _tick(self) -> None:
         self._loop.call_later(REPORT_SECONDS, self._tick)
         self._log.flush()
+        self._shared.observations.flush()
         if self._wire.is_clear:
             self._report()
         self._reports += 1
@@ -130,6 +152,7 @@ class Worker:
         gauges["revision"] = self._router.snapshot.revision
         gauges["rejected_objects"] = len(self._router.snapshot.rejected)
         totals["log_lines"], totals["log_dropped"] = self._log.lines, self._log.dropped
+        totals["observations_dropped"] = shared.observations.dropped
         self._wire.send({"type": "counters", "counters": shared.counters.report()})
 
     # Ending.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.userspace.proxy.stage import Speaker, Stage, get, hello
+from tests.userspace.proxy.stage import Endpoint, Speaker, Stage, get, hello
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
@@ -307,8 +307,48 @@ async def test_an_upstream_without_endpoints_is_a_503_and_a_missing_one_a_502(tm
 
 async def test_a_name_that_does_not_resolve_is_a_502(tmp_path: Path) -> None:
     async with Stage(tmp_path, "name.invalid:80") as stage:
+        stage.router.live.set_addresses({"name.invalid": ()})
         assert await status_of(stage, get()) == 502
         assert stage.log_lines()[0]["error"] == "resolve_failed"
+
+
+async def test_a_name_that_is_not_resolved_yet_is_waited_for(tmp_path: Path) -> None:
+    endpoint = Endpoint(hello)
+    address = await endpoint.open()
+    async with Stage(tmp_path, f"name.example:{endpoint.port}") as stage:
+        client = await stage.client()
+        await client.say(get("/first"))
+        await stage.until(lambda: stage.shared.pools.counts() == (1, 0))
+        stage.router.refresh(stage.router.live.set_addresses({"name.example": ("127.0.0.1",)}))
+        stage.shared.naming.answered(["name.example"])
+        assert (await client.hear_message())[1] == b"GET /first HTTP/1.1"
+        await client.say(get("/second"))
+        await client.hear_message()
+        lines = stage.log_lines()
+        assert [line["endpoint"] for line in lines] == [f"name.example:{endpoint.port}", address]
+    await endpoint.close()
+
+
+async def test_waiting_for_a_name_takes_no_longer_than_connecting(tmp_path: Path) -> None:
+    async with Stage(tmp_path, "name.example:80", timeout={"connect": 0.01, "send": 1, "read": 1}) as stage:
+        assert await status_of(stage, get()) == 504
+        assert stage.log_lines()[0]["error"] == "connect_timeout"
+
+
+async def test_pass_host_node_names_the_name_and_not_its_address(tmp_path: Path) -> None:
+    heads: list[bytes] = []
+
+    async def listens(speaker: Speaker) -> None:
+        heads.append((await speaker.hear_message())[0])
+        await speaker.say(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    endpoint = Endpoint(listens)
+    await endpoint.open()
+    async with Stage(tmp_path, f"name.example:{endpoint.port}", pass_host="node") as stage:
+        stage.router.refresh(stage.router.live.set_addresses({"name.example": ("127.0.0.1",)}))
+        assert await status_of(stage, get()) == 200
+    assert b"\r\nHost: name.example:%d\r\n" % endpoint.port in heads[0]
+    await endpoint.close()
 
 
 @pytest.mark.parametrize(

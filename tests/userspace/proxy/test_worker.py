@@ -264,6 +264,7 @@ async def test_a_root_worker_keeps_no_privilege_and_needs_no_file_afterwards(tmp
         change = ["/apisix/upstreams/u1", json.dumps(upstream)]
         await worker.tell({"type": "changes", "revision": 2, "changes": [change]})
         await worker.next("applied")
+        await worker.tell({"type": "names", "names": {"no-such-name.invalid": [[], "Domain name not found"]}})
         assert b" 502 " in (await fetch(worker))[0]
         code, errors = await worker.end(signal.SIGTERM)
         assert (code, errors) == (0, "")

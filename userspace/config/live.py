@@ -1,0 +1,58 @@
+"""Live: what is known of endpoints beside the configuration: which are down, and where their names lead. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from control.model.upstream import Endpoint, Upstream
+from userspace.config.names import names_of, resolved
+
+_NONE: Final[frozenset[Endpoint]] = frozenset()
+
+
+class Live:
+    """One per worker, kept by what the node's checker says (see userspace/health/README.md)."""
+
+    __slots__ = ("_down", "_users", "addresses")
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, tuple[str, ...]] = {}
+        self._down: dict[str, frozenset[str]] = {}
+        self._users: dict[str, set[str]] = {}
+
+    def set_down(self, upstreams: Mapping[str, Iterable[str]]) -> None:
+        """These are the endpoints of these upstreams, as address:port, that are not to be used."""
+        for id, addresses in upstreams.items():
+            if addresses:
+                self._down[id] = frozenset(addresses)
+            else:
+                self._down.pop(id, None)
+
+    def set_addresses(self, names: Mapping[str, tuple[str, ...] | None]) -> set[str]:
+        """These are the addresses of these names; None for those that nobody asks for any more. Return the ids of the
+        upstreams that have them, and possibly of some that had."""
+        users: set[str] = set()
+        for name, addresses in names.items():
+            if addresses is None:
+                self.addresses.pop(name, None)
+                users |= self._users.pop(name, set())
+            else:
+                self.addresses[name] = addresses
+                users |= self._users.get(name, set())
+        return users
+
+    def resolved(self, upstream: Upstream) -> Upstream:
+        """Return `upstream` with the addresses of its names, and remember that it has them."""
+        names = names_of(upstream)
+        if not names:
+            return upstream
+        for name in names:
+            self._users.setdefault(name, set()).add(upstream.id)
+        return resolved(upstream, self.addresses)
+
+    def down_of(self, upstream: Upstream) -> frozenset[Endpoint]:
+        """Return its endpoints that are down; none when all are, as in APISIX: then each may as well be tried."""
+        addresses = self._down.get(upstream.id)
+        if addresses is None:
+            return _NONE
+        down = frozenset(endpoint for endpoint in upstream.endpoints if endpoint.address in addresses)
+        return down if len(down) < len(upstream.endpoints) else _NONE
