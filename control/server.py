@@ -26,6 +26,7 @@ from control.admin.progress import Progress
 from control.admin.sealed import SealedStore
 from control.allocate.pool import DEFAULT_LADDRS, DEFAULT_POOL, DEFAULT_REST, Pools, parse_pool
 from control.control_api.app import build as build_control_api
+from control.control_api.health import Own
 from control.http_server import Server, Tls
 from control.model.encryption import DEFAULT_KEYRING, Keyring
 from control.model.keys import STICKY_KEYS
@@ -70,11 +71,13 @@ class ControlSettings:
                 raise ValueError(f"{key.name} key: it has fewer than {MIN_KEY_LENGTH} characters")
 
 
-async def serve(store: Store, settings: ControlSettings, ready: Callable[[str, int], None]) -> None:
+async def serve(
+    store: Store, settings: ControlSettings, ready: Callable[[str, int], None], own: Own | None = None
+) -> None:
     """Serve until cancelled, then finish the exchanges in progress, for a bounded time.
 
-    `ready(host, port)` is called once connections are taken and the store holds its keys. Raises OSError when the
-    address cannot be bound. The store stays open.
+    `ready(host, port)` is called once connections are taken and the store holds its keys. `own`: what the gateway in
+    this process reports, if there is one. Raises OSError when the address cannot be bound. The store stays open.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_bind(settings.listen))
@@ -88,7 +91,7 @@ async def serve(store: Store, settings: ControlSettings, ready: Callable[[str, i
         control = _bind_control(settings)
         if isinstance(control, socket.socket):
             # As it is stored: nobody needs a key to read here.
-            servers.append((Server(build_control_api(store)), stack.enter_context(control)))
+            servers.append((Server(build_control_api(store, own)), stack.enter_context(control)))
         await _create_sticky_keys(store)
         host, port = listener.getsockname()[:2]
         ready(host, port)

@@ -53,7 +53,7 @@ async def _run(settings: NodeSettings, control: ControlSettings, database: Path)
 
     async def both() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(serve(store, control, lambda _host, _port: bound.set()))
+            group.create_task(serve(store, control, lambda _host, _port: bound.set(), daemon.endpoints))
             group.create_task(gateway())
 
     task = asyncio.create_task(both())

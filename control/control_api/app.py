@@ -10,18 +10,19 @@ from starlette.routing import BaseRoute, Route
 from control.admin.plugins import described
 from control.admin.reply import Reply, error
 from control.control_api.dumps import Dumps
-from control.control_api.health import Health
+from control.control_api.health import Health, Own
 from control.control_api.identity import Identity
 from control.model.schemas import SCHEMAS
 from control.store.base import Store, StoreError
 
 
-def build(store: Store) -> Starlette:
-    """The whole application. `store` is read as it is: secrets are shown encrypted."""
-    dumps, health, identity = Dumps(store), Health(store), Identity()
+def build(store: Store, own: Own | None = None) -> Starlette:
+    """The whole application. `store` is read as it is: secrets are shown encrypted. `own`: see Health."""
+    dumps, health, identity = Dumps(store), Health(store, own), Identity()
     routes: list[BaseRoute] = [
         Route("/v1/schema", _schema),
         Route("/v1/healthcheck", health.everything),
+        Route("/v1/healthcheck/{collection}", health.nothing),
         Route("/v1/healthcheck/{collection}/{id}", health.one),
         Route("/v1/gc", _collect, methods=["POST"]),
         Route("/v1/plugins/reload", _reload, methods=["PUT"]),
