@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import orjson
+
 from control.model import upstream
 from control.model.errors import ModelError
 from control.model.expr import check_expression
@@ -87,7 +89,8 @@ class Route:
     `methods`: None for any. `priority`: higher first among equal paths. `timeout`: None for the upstream's.
     At most one of `upstream_id` and `upstream` is set; with neither, and none from the service, requests get 503.
     `plugins`: name -> configuration, disabled ones too; `sticky` is read from them. `enable_websocket`: None for the
-    service's word."""
+    service's word. `remote_addrs`: networks, () for any. `vars`: a well-formed expression (expr.py) as JSON, b"" for
+    none: parsed, a hundred thousand of them would fill the memory."""
 
     id: str
     uris: tuple[str, ...]
@@ -104,6 +107,8 @@ class Route:
     plugin_config_id: str | None = None
     plugins: Mapping[str, Any] = field(default_factory=dict)
     enable_websocket: bool | None = None
+    remote_addrs: tuple[str, ...] = ()
+    vars: bytes = b""
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -137,6 +142,8 @@ class Route:
             plugin_config_id=optional_id(doc, "plugin_config_id"),
             plugins=plugins,
             enable_websocket=doc.get("enable_websocket"),
+            remote_addrs=tuple(_one_of(doc, "remote_addr", "remote_addrs")),
+            vars=orjson.dumps(doc["vars"]) if doc.get("vars") else b"",
         )
 
 

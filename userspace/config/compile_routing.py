@@ -9,6 +9,7 @@ from control.model.service import Service
 from control.model.upstream import Upstream
 from userspace.config.compile_plugins import CompiledPlugins
 from userspace.config.compiled import CompiledRoute, CompiledUpstream, UpstreamSlot, compile_upstream
+from userspace.config.conditions import condition_of
 from userspace.config.dependents import Dependents
 from userspace.config.live import Live
 from userspace.config.merge import REFUSALS, merge, slot_id
@@ -18,34 +19,52 @@ from userspace.plugins.chain import EMPTY as NO_PLUGINS
 from userspace.plugins.chain import Chain
 from userspace.plugins.env import Env
 from userspace.routing.match import RoutingTable
+from userspace.routing.modes import MODES, WITH_PARAMETERS, table_for
+from userspace.routing.uri_table import UriTable
 
 
 class Router:
-    """The compiled configuration of one worker. `start` should differ between workers (see round_robin.build).
+    """The compiled configuration of one worker. `start` should differ between workers (see round_robin.build); `mode`
+    is one of routing's MODES.
 
     `apply` compiles first and then changes what `match` reads, without awaiting: a request sees all of a snapshot or
     nothing of it. Routes find their upstream through a slot, so a changed upstream is compiled once and put in place by
     one assignment, however many routes refer to it. A changed service or plugin config is merged into its routes anew.
     """
 
-    __slots__ = ("_dependents", "_routes", "_slots", "_start", "live", "plugins", "snapshot", "table")
+    __slots__ = (
+        "_dependents",
+        "_routes",
+        "_slots",
+        "_start",
+        "_with_parameters",
+        "live",
+        "plugins",
+        "snapshot",
+        "table",
+    )
 
     def __init__(
-        self, start: int = 0, env: Env | None = None, trouble: Callable[[str], None] = lambda text: None
+        self,
+        start: int = 0,
+        env: Env | None = None,
+        trouble: Callable[[str], None] = lambda text: None,
+        mode: str = MODES[0],
     ) -> None:
         env = env if env is not None else Env()
         env.slots = self
         self.plugins = CompiledPlugins(env, trouble)
         self.snapshot = EMPTY
         self.live = Live()
-        self.table: RoutingTable[CompiledRoute] = RoutingTable()
+        self.table: RoutingTable[CompiledRoute] | UriTable[CompiledRoute] = table_for(mode)
+        self._with_parameters = mode == WITH_PARAMETERS
         self._routes: dict[str, CompiledRoute] = {}
         self._slots: dict[str, UpstreamSlot] = {}
         self._dependents = Dependents()
         self._start = start
 
     def match(self, request: Request) -> CompiledRoute | None:
-        """Return the route for a request, or None (see RoutingTable.match)."""
+        """Return the route for a request, or None (see RoutingTable.match). May raise BodyWanted."""
         return self.table.match(request)
 
     def apply(self, new: Snapshot) -> None:
@@ -175,7 +194,7 @@ class Router:
                 slot = self._slots[slot_id(route)]
                 slot.routes += 1
                 slot.is_sticky = slot.is_sticky or route.sticky is not None
-                fresh.append(CompiledRoute(route, slot, chain))
+                fresh.append(CompiledRoute(route, slot, chain, condition_of(route), self._with_parameters))
         for compiled in fresh:
             self._routes[compiled.route.id] = compiled
             self.table.add(compiled.route.hosts, compiled.route.uris, compiled)

@@ -12,6 +12,7 @@ from userspace.balancer.sticky import NO_TOKENS, StickyTable
 from userspace.config.live import Live
 from userspace.plugins.chain import EMPTY, Chain
 from userspace.routing.expr import Condition
+from userspace.routing.uri_pattern import read_uri
 
 _DEFAULT_TIMEOUT: Final = Timeout()
 
@@ -58,14 +59,22 @@ class UpstreamSlot:
 class CompiledRoute:
     """A route, ready to serve: what RoutingTable.match returns."""
 
-    __slots__ = ("chain", "condition", "merged", "methods", "order", "route", "slot")
+    __slots__ = ("_with_parameters", "chain", "condition", "merged", "methods", "order", "route", "slot")
 
-    def __init__(self, route: Route, slot: UpstreamSlot, chain: Chain = EMPTY) -> None:
+    def __init__(
+        self,
+        route: Route,
+        slot: UpstreamSlot,
+        chain: Chain = EMPTY,
+        condition: Condition | None = None,
+        with_parameters: bool = False,
+    ) -> None:
         self.route: Final = route
         self.slot: Final = slot
         self.chain: Final = chain
         self.methods: Final = route.methods
-        self.condition: Condition | None = None
+        self.condition: Final = condition
+        self._with_parameters = with_parameters
         self.order: Final = (-route.priority, route.id)
         # By consumer: the chain that was merged into this one's, and the result.
         self.merged: dict[str, tuple[Chain, Chain]] = {}
@@ -74,6 +83,27 @@ class CompiledRoute:
     def upstream(self) -> CompiledUpstream:
         """The upstream as of now: read it once per exchange."""
         return self.slot.compiled
+
+    def matched_uri(self, path: str) -> str | None:
+        """The uri of this route under which `path` found it."""
+        uris = self.route.uris
+        if len(uris) == 1:
+            return uris[0]
+        patterns = [(read_uri(uri, self._with_parameters), uri) for uri in uris]
+        fitting = [(p.is_exact, len(p.literal), len(uri), uri) for p, uri in patterns if p.covers(path)]
+        return max(fitting)[3] if fitting else None
+
+    def matched_host(self, host: str) -> str | None:
+        """The host pattern of this route under which `host` found it; None when it has none."""
+        hosts = self.route.hosts
+        if host in hosts:
+            return host
+        return max((h for h in hosts if h.startswith("*") and host.endswith(h[1:])), key=len, default=None)
+
+    def taken(self, path: str) -> dict[str, str]:
+        """What the names in that uri took of `path`."""
+        uri = self.matched_uri(path)
+        return read_uri(uri, self._with_parameters).taken(path) if uri is not None else {}
 
     def timeout_with(self, compiled: CompiledUpstream) -> Timeout:
         """Return the route's timeout, else that of `compiled`."""

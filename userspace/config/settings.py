@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from userspace.http.limits import DEFAULT_LIMITS, Limits
 from userspace.net import split_host_port
+from userspace.routing.modes import MODES
 
 DAY = 86400.0
 GIB = 1 << 30
@@ -36,6 +37,11 @@ class Settings:
     write_buffer_high: int = _number(65536, 1024, GIB)  # unsent bytes above which the other side is not read
     write_buffer_low: int = _number(16384, 0, GIB)  # and below which it is read again
     backlog: int = _number(4096, 1, 65535)  # connections that the kernel accepts before we do
+    router: str = field(default=MODES[0], metadata={"one_of": MODES})  # in which order routes are found
+    delete_uri_tail_slash: bool = False  # `/a/` is matched as `/a`
+    normalize_uri_like_servlet: bool = False  # `/a;x/b` is matched as `/a/b`
+    match_uri_encoded_slash: bool = False  # `/a%2Fb` is matched as it is, not as `/a/b`
+    max_inspected_body_bytes: int = _number(1 << 20, 0, 1 << 30)  # longer ones have no post_arg_x and graphql_x
     max_request_body_bytes: int = _number(0, 0, 1 << 62)  # beyond it 413; 0 = any
     access_log: str = "-"  # a path, "-" for standard output, "off"
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
@@ -71,6 +77,14 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
     if name == "access_log":
         if not isinstance(value, str) or not value:
             raise SettingsError(f'{name} must be a path, "-" or "off"')
+        return value
+    if "one_of" in setting.metadata:
+        if value not in setting.metadata["one_of"]:
+            raise SettingsError(f"{name} must be one of {', '.join(setting.metadata['one_of'])}")
+        return value
+    if isinstance(setting.default, bool):
+        if not isinstance(value, bool):
+            raise SettingsError(f"{name} must be true or false")
         return value
     whole = isinstance(setting.default, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):

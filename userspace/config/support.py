@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from control.model.plugins import is_disabled
+from control.model.route import Route
+from userspace.config.conditions import check_conditions
 from userspace.plugins.registry import FILTERS
+from userspace.routing.pattern import PatternError
 
 # Fields that are not served -> the values that ask for nothing. (): the field must be absent.
 _Unserved = Mapping[str, tuple[Any, ...]]
@@ -22,15 +25,12 @@ UPSTREAM: Final[_Unserved] = {
     "service_name": (),
 }
 ROUTE: Final[_Unserved] = {
-    "vars": ([],),
     "script": (),
     "script_id": (),
     "filter_func": (),
-    "remote_addr": (),
-    "remote_addrs": (),
     "enable_websocket": (False,),
 }
-CONDITIONS: Final = frozenset({"vars", "filter_func", "remote_addr", "remote_addrs"})
+CONDITIONS: Final = frozenset({"filter_func"})
 SERVICE: Final[_Unserved] = {"script": (), "enable_websocket": (False,)}
 FIELDS: Final[Mapping[str, _Unserved]] = {"upstream": UPSTREAM, "route": ROUTE, "service": SERVICE}
 PLUGINS: Final = frozenset({"sticky", *FILTERS})
@@ -49,10 +49,10 @@ def unserved(kind: str, document: Any, parsed: Any) -> str | None:
     fields = _first(FIELDS.get(kind, {}), document)
     if fields is not None:
         return f'property "{fields}": not served by unilb'
-    if kind == "route":
-        for uri in [document["uri"]] if "uri" in document else document.get("uris", ()):
-            if "*" in uri[:-1]:
-                return f'property "uri": "*" is served only as the last character, got "{uri}"'
+    if isinstance(parsed, Route):
+        problem = _condition(parsed)
+        if problem is not None:
+            return problem
     if "upstream" in document and "upstream_id" not in document:
         inside = _first(UPSTREAM, document["upstream"])
         if inside is not None:
@@ -65,11 +65,18 @@ def unserved(kind: str, document: Any, parsed: Any) -> str | None:
     return _plugin(document.get("plugins", {}))
 
 
-def matches_as_written(document: Mapping[str, Any]) -> bool:
+def matches_as_written(document: Mapping[str, Any], route: Route) -> bool:
     """True when gateways serve all conditions of a route, whatever they can not do for what it matches."""
-    uris = [document["uri"]] if "uri" in document else document.get("uris", ())
     conditions = {field: harmless for field, harmless in ROUTE.items() if field in CONDITIONS}
-    return _first(conditions, document) is None and not any("*" in uri[:-1] for uri in uris)
+    return _first(conditions, document) is None and _condition(route) is None
+
+
+def _condition(route: Route) -> str | None:
+    try:
+        check_conditions(route)
+    except PatternError as error:
+        return str(error)
+    return None
 
 
 def _first(unserved: _Unserved, document: Mapping[str, Any]) -> str | None:

@@ -16,6 +16,11 @@ from userspace.http.json_path import compile_path
 if TYPE_CHECKING:
     from userspace.http.request import Request
 
+
+class BodyWanted(Exception):
+    """What is asked depends on the request's body, which is not there yet: read it, set `request.body`, ask again."""
+
+
 _Getter = Callable[["Request"], Any]
 
 _FORM: Final = "application/x-www-form-urlencoded"

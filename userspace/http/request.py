@@ -2,13 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from userspace.http.body_variables import BodyWanted
 from userspace.http.events import Headers, RequestHead
 from userspace.http.forms import urlencoded
 from userspace.http.variables import lookup
-
-
-class BodyWanted(Exception):
-    """What is asked depends on the request's body, which is not there yet: read it, set `request.body`, ask again."""
 
 
 class Tls(NamedTuple):
@@ -52,9 +49,6 @@ class Request:
     route: Any = None  # the CompiledRoute, once matched
     consumer: Any = None  # the Consumer, once known
     consumer_name: str | None = None
-    params: dict[str, str] | None = None  # what the path pattern captured
-    matched_uri: str | None = None  # the pattern that matched
-    matched_host: str | None = None
     upstream_path: bytes | None = None
     upstream_query: bytes | None = None
     upstream_host: bytes | None = None
@@ -65,6 +59,7 @@ class Request:
     max_body_bytes: int = 0  # 0: the listener's limit
     response: Any = None  # the Response, from the header filters on
     summary: Any = None  # the Summary, in the log phase
+    _params: dict[str, str] | None = None
     _state: dict[str, Any] | None = None
     _arguments: dict[str, list[str]] | None = None
     _cookies: dict[str, str] | None = None
@@ -90,6 +85,25 @@ class Request:
         if self._state is None:
             self._state = {}
         return self._state
+
+    # How it found its route: looked up when asked, for few do.
+
+    @property
+    def matched_uri(self) -> str | None:
+        """The uri of the route that matched, as it is written there."""
+        return None if self.route is None else self.route.matched_uri(self.path)
+
+    @property
+    def matched_host(self) -> str | None:
+        """The host pattern of the route that matched; None when it has none."""
+        return None if self.route is None else self.route.matched_host(self.host)
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What `:name` and `*name` in that uri took of the path."""
+        if self._params is None:
+            self._params = {} if self.route is None else self.route.taken(self.path)
+        return self._params
 
     # Headers: names are given in lower case and compared without case.
 

@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from userspace.http.body_variables import graphql, post_arg, posted_form
+from userspace.http.body_variables import BodyWanted, graphql, post_arg, posted_form
 
 if TYPE_CHECKING:
     from userspace.http.request import Request
+
+IN_BODY: Final = ("post_arg_", "post_arg.", "graphql_")
+"""How the names begin of variables that stand for parts of a request's body."""
 
 Getter = Callable[["Request"], Any]
 """From a request to a variable's value; None when it has none. May raise BodyWanted."""
@@ -31,8 +34,12 @@ def getter(name: str) -> Getter:
 
 
 def lookup(request: "Request", name: str) -> str | None:
-    """Return the value of a variable as text, or None when it has none."""
-    value = getter(name)(request)
+    """Return the value of a variable as text, or None when it has none: also when it stands for a part of a body that
+    nobody has read."""
+    try:
+        value = getter(name)(request)
+    except BodyWanted:
+        return None
     if value is None or isinstance(value, str):
         return value
     return as_text(value)
@@ -77,7 +84,7 @@ def _answer_field(name: str) -> Getter:
 
 
 def _param(name: str) -> Getter:
-    return lambda request: request.params.get(name) if request.params is not None else None
+    return lambda request: request.params.get(name)
 
 
 _FAMILIES: Final[tuple[tuple[str, Callable[[str], Getter]], ...]] = (

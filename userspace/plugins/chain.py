@@ -12,7 +12,7 @@ from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
 from userspace.plugins.outcome import JSON, TEXT, Outcome, Reply
 from userspace.plugins.registry import FILTERS
-from userspace.routing.expr import Condition, compile_expression
+from userspace.routing.expr import Condition, compile_expression, depends_on_body
 
 PHASES: Final = ("rewrite", "access", "before_proxy", "header_filter", "log")
 BROKEN: Final = Reply.json(503, {"error_msg": "503 Service Unavailable"})
@@ -20,7 +20,7 @@ BROKEN: Final = Reply.json(503, {"error_msg": "503 Service Unavailable"})
 
 class Step(NamedTuple):
     """One filter of a chain. `condition`: `_meta.filter`; `answer`: what `_meta.error_response` says instead of an
-    error of its own. `conf` is as stored."""
+    error of its own. `conf` is as stored. `inspects_body`: `condition` depends on the request's body."""
 
     name: str
     priority: int
@@ -28,6 +28,7 @@ class Step(NamedTuple):
     filter: Filter
     condition: Condition | None
     answer: tuple[bytes, tuple[bytes, bytes]] | None
+    inspects_body: bool = False
 
 
 class Broken(Filter):
@@ -41,9 +42,9 @@ class Broken(Filter):
 
 class Chain:
     """`steps` by priority from high to low, then name. One tuple per phase holds the steps that have it, so that a
-    phase nobody has costs nothing. `is_empty`: nothing at all."""
+    phase nobody has costs nothing. `is_empty`: nothing at all. `inspects_body`: the body is to be read beforehand."""
 
-    __slots__ = ("access", "before_proxy", "header_filter", "log", "rewrite", "steps")
+    __slots__ = ("access", "before_proxy", "header_filter", "inspects_body", "log", "rewrite", "steps")
 
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self.steps = tuple(sorted(steps, key=lambda step: (-step.priority, step.name)))
@@ -52,6 +53,7 @@ class Chain:
         self.before_proxy = self._having("before_proxy")
         self.header_filter = self._having("header_filter")
         self.log = self._having("log")
+        self.inspects_body = any(step.inspects_body for step in self.steps)
 
     def _having(self, phase: str) -> tuple[Step, ...]:
         base = getattr(Filter, phase)
@@ -110,7 +112,8 @@ def _step(name: str, conf: Conf, env: Env, trouble: Callable[[str], None]) -> St
     except Exception as error:
         trouble(f"plugin {name}: {type(error).__name__}: {error}")
         return Step(name, priority, conf, Broken({}, env), None, None)
-    return Step(name, priority, conf, made, condition, _answer(meta.get("error_response")))
+    inspects_body = depends_on_body(meta.get("filter") or [])
+    return Step(name, priority, conf, made, condition, _answer(meta.get("error_response")), inspects_body)
 
 
 def _answer(given: Any) -> tuple[bytes, tuple[bytes, bytes]] | None:

@@ -4,17 +4,27 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from control.model.consumer import Consumer
+from userspace.http.body_variables import BodyWanted
 from userspace.http.request import Request
 from userspace.plugins.chain import Chain, Step
 from userspace.plugins.outcome import Outcome, Reply, Wait
 from userspace.plugins.response import Response
 from userspace.plugins.summary import Summary
+from userspace.routing.expr import Condition
 
 Decision = Generator[Wait, None, Reply | None]
 """Yields each time a filter has to wait; its value is the answer, or None to go on."""
 
 ForConsumer = Callable[[Consumer], Chain | Reply]
 """The route's chain with the consumer's plugins; or the answer when a part of it is missing."""
+
+
+def holds(condition: Condition, request: Request) -> bool:
+    """Whether it does. Where it depends on a body that nobody has read (a consumer's plugin may), it does not."""
+    try:
+        return condition(request)
+    except BodyWanted:
+        return False
 
 
 class Run:
@@ -61,7 +71,7 @@ class Run:
     def _phase(self, steps: tuple[Step, ...], phase: str) -> Decision:
         request = self.request
         for step in steps:
-            if step.condition is not None and not step.condition(request):
+            if step.condition is not None and not holds(step.condition, request):
                 continue
             outcome: Outcome = getattr(step.filter, phase)(request)
             if outcome is None:
@@ -81,7 +91,7 @@ class Run:
 
     def before_proxy(self) -> None:
         for step in (*self._rules.before_proxy, *self.chain.before_proxy):
-            if step.condition is None or step.condition(self.request):
+            if step.condition is None or holds(step.condition, self.request):
                 step.filter.before_proxy(self.request)
 
     @property
@@ -93,7 +103,7 @@ class Run:
         """Let the filters change an answer."""
         self.request.response = response
         for step in (*self._rules.header_filter, *self.chain.header_filter):
-            if step.condition is None or step.condition(self.request):
+            if step.condition is None or holds(step.condition, self.request):
                 step.filter.header_filter(self.request, response)
 
     @property
@@ -105,5 +115,5 @@ class Run:
         """Tell the filters what became of the exchange."""
         self.request.summary = summary
         for step in (*self._rules.log, *self.chain.log):
-            if step.condition is None or step.condition(self.request):
+            if step.condition is None or holds(step.condition, self.request):
                 step.filter.log(self.request, summary)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from userspace.config.compiled import CompiledRoute, CompiledUpstream
 from userspace.errors import LbError
-from userspace.http.events import CHUNKED, Body, EndOfMessage, Event, RequestHead, ResponseHead
+from userspace.http.body_variables import BodyWanted
+from userspace.http.events import CHUNKED, Body, EndOfMessage, Event, ProtocolError, RequestHead, ResponseHead
 from userspace.http.request import Request
 from userspace.plugins.chain import EMPTY as NO_PLUGINS
 from userspace.plugins.outcome import Reply
@@ -22,7 +23,7 @@ from userspace.proxy.forward import Forward
 from userspace.proxy.own_answer import error_answer, plugin_answer
 from userspace.proxy.record import CLIENT_CLOSED, record
 from userspace.proxy.relay import Relay, interim
-from userspace.proxy.replies import ROUTE_NOT_FOUND
+from userspace.proxy.replies import CONTINUE, ROUTE_NOT_FOUND
 from userspace.proxy.request_body import RequestBody
 from userspace.proxy.stick import Stick
 
@@ -49,6 +50,7 @@ class Exchange:
     error: LbError | None = None
     is_complete = False  # the whole request has come
     is_over = False
+    inspects_body = False  # it is decided by the body, which has not all come yet
     status = 0
 
     def __init__(self, client: "ClientConnection", head: RequestHead) -> None:
@@ -77,12 +79,24 @@ class Exchange:
             self.body.end()
 
     def begin(self) -> None:
-        """Decide. Called once, with what came of the body in the same read already taken."""
+        """Decide. Called once, with what came of the body in the same read already taken, and once more when the
+        decision had to wait for more of it."""
         router = self.shared.router
         request = self.request
-        route = self.route = request.route = router.match(request)
-        rules = router.plugins.rules
-        chain = NO_PLUGINS if route is None else route.chain
+        try:
+            if self.shared.path_rules is not None:
+                self.shared.path_rules.apply(request)
+            route = self.route = request.route = router.match(request)
+            rules = router.plugins.rules
+            chain = NO_PLUGINS if route is None else route.chain
+            if chain.inspects_body or rules.inspects_body:
+                request.wanted_body()
+        except BodyWanted:
+            self._inspect_body()
+            return
+        except ProtocolError as error:
+            self._reply(error.status, f"{error.status} Bad Request: {error.reason}")
+            return
         if chain is not NO_PLUGINS or rules is not NO_PLUGINS:
             self.run = Run(request, rules, chain, partial(router.plugins.for_consumer, route))
             self.deciding = Deciding(self.shared, self.run.decide(route is not None), self._decided)
@@ -94,13 +108,17 @@ class Exchange:
 
     def push(self) -> None:
         """Send what has come of the body since."""
-        if self.forward is not None:
+        if self.inspects_body:
+            self._inspect_body()
+        elif self.forward is not None:
             self.forward.push()
 
     @property
     def holds_body(self) -> bool:
         """True while the client must not send on."""
-        return not self.is_complete and (self.forward is None or self.forward.is_full)
+        if self.is_complete or self.inspects_body:
+            return False
+        return self.forward is None or self.forward.is_full
 
     def client_full(self) -> None:
         """The client reads slower than the endpoint sends."""
@@ -162,6 +180,23 @@ class Exchange:
             self._reply(status, failures.text_of(status))
 
     # Deciding.
+
+    def _inspect_body(self) -> None:
+        """Go on with the decision once the whole body is there, or is longer than what is looked at."""
+        head, most = self.head, self.shared.settings.max_inspected_body_bytes
+        size = self.body.size if self.body is not None else 0
+        if size > most or (head.body is not CHUNKED and head.body > most):
+            self.request.body = b""
+        elif self.is_complete:
+            self.request.body = self.body.whole() if self.body is not None else b""
+        else:
+            if not self.inspects_body and head.expect_continue:
+                self.client.write([CONTINUE])
+                self.request.remove_header(b"expect")
+            self.inspects_body = True
+            return
+        self.inspects_body = False
+        self.begin()
 
     def _decided(self, reply: Reply | None) -> None:
         """The plugins are through."""

@@ -8,6 +8,7 @@ import orjson
 from userspace.http.events import Headers
 
 REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ROUTE_NOT_FOUND = "404 Route Not Found"
 SERVER = (b"Server", b"unilb")
 

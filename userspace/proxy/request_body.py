@@ -7,12 +7,15 @@ REPLAY_BYTES = 64 << 10
 
 
 class RequestBody:
-    """Pieces come in with `add` and `end`, and go out with `take` and, on another connection, `take_all`."""
+    """Pieces come in with `add` and `end`, and go out with `take` and, on another connection, `take_all`. `size`: bytes
+    that came in, without framing."""
 
-    __slots__ = ("_chunked", "_pending", "_sent", "_sent_bytes")
+    __slots__ = ("_chunked", "_ends", "_pending", "_sent", "_sent_bytes", "size")
 
     def __init__(self, chunked: bool) -> None:
+        self.size = 0
         self._chunked = chunked
+        self._ends = False
         self._pending: list[bytes] = []
         self._sent: list[bytes] = []
         self._sent_bytes = 0
@@ -24,19 +27,27 @@ class RequestBody:
 
     def add(self, data: bytes) -> None:
         """Take some of the body."""
-        if self._chunked:
-            self._pending += encode_chunk(data)
-        else:
-            self._pending.append(data)
+        self.size += len(data)
+        self._pending.append(data)
 
     def end(self) -> None:
         """The body is complete. Trailers are not passed on: RFC 9110 section 6.5.1 lets a gateway discard them."""
-        if self._chunked:
-            self._pending.append(LAST_CHUNK)
+        self._ends = self._chunked
+
+    def whole(self) -> bytes:
+        """All that came, without framing. Only before the first `take`."""
+        if len(self._pending) > 1:
+            self._pending = [b"".join(self._pending)]
+        return self._pending[0] if self._pending else b""
 
     def take(self) -> list[bytes]:
         """Return the pieces that were not sent yet; they count as sent now."""
         pieces, self._pending = self._pending, []
+        if self._chunked:
+            pieces = [part for piece in pieces for part in encode_chunk(piece)]
+            if self._ends:
+                self._ends = False
+                pieces.append(LAST_CHUNK)
         self._sent_bytes += sum(map(len, pieces))
         if self.is_replayable:
             self._sent += pieces

@@ -16,6 +16,7 @@ from userspace.proxy.naming import Naming
 from userspace.proxy.observations import Observations
 from userspace.proxy.pool import Pools
 from userspace.proxy.wheel import Wheel
+from userspace.routing.path_rules import PathRules
 
 if TYPE_CHECKING:
     from userspace.proxy.connection import ClientConnection
@@ -43,6 +44,7 @@ class Shared:
         "observations",
         "on_empty",
         "on_trouble",
+        "path_rules",
         "pools",
         "request_limits",
         "response_limits",
@@ -80,6 +82,10 @@ class Shared:
         self.body_ticks = wheel.ticks(settings.body_timeout)
         self.send_ticks = wheel.ticks(settings.send_timeout)
         self.linger_ticks = wheel.ticks(LINGER_SECONDS)
+        rules = PathRules(
+            settings.match_uri_encoded_slash, settings.normalize_uri_like_servlet, settings.delete_uri_tail_slash
+        )
+        self.path_rules = rules if rules else None
         self.trusts = _trust(settings.trusted_addresses)
 
     def failed_within(self, error: Exception) -> None:

@@ -50,7 +50,7 @@ class Worker:
         self._loop = loop
         self._log = log
         self._wheel = Wheel(loop)
-        self._router = Router(os.getpid(), Env(), self._trouble)
+        self._router = Router(os.getpid(), Env(), self._trouble, settings.router)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from userspace.http.request import Request
-from userspace.http.variables import getter
+from userspace.http.variables import IN_BODY, getter
 from userspace.net import Networks
 from userspace.routing.pattern import Pattern
 
@@ -24,12 +24,13 @@ _Test = Callable[[Any], bool]
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
 
 
-def compile_expression(rules: list[Any]) -> Condition:
-    """Return what tells whether a well-formed expression holds for a request. An empty one always does.
+def compile_expression(rules: list[Any] | bytes) -> Condition:
+    """Return what tells whether a well-formed expression, JSON or parsed, holds for a request. An empty one always
+    does.
 
     Routes that say the same share it. Raises PatternError for a regular expression that is not served.
     """
-    return _compile(orjson.dumps(rules))
+    return _compile(rules if isinstance(rules, bytes) else orjson.dumps(rules))
 
 
 @lru_cache(maxsize=4096)
@@ -38,18 +39,26 @@ def _compile(rules: bytes) -> Condition:
     return _group(parsed) if parsed else lambda request: True
 
 
+def depends_on_body(rules: list[Any]) -> bool:
+    """True when the expression names a variable that stands for a part of the request's body."""
+    if rules and isinstance(rules[0], str) and not rules[0].upper().endswith(("AND", "OR")):
+        return rules[0].startswith(IN_BODY)
+    return any(depends_on_body(rule) for rule in rules if isinstance(rule, list))
+
+
 def _group(rules: list[Any]) -> Condition:
     if isinstance(rules[0], list):
-        return _all([_group(rule) for rule in rules])
+        return all_of([_group(rule) for rule in rules])
     logic = rules[0].upper() if isinstance(rules[0], str) else ""
     if logic in ("AND", "OR", "!AND", "!OR"):
         parts = [_group(rule) for rule in rules[1:]]
-        inner = _all(parts) if logic.endswith("AND") else _any(parts)
+        inner = all_of(parts) if logic.endswith("AND") else _any(parts)
         return (lambda request: not inner(request)) if logic.startswith("!") else inner
     return _rule(rules)
 
 
-def _all(parts: list[Condition]) -> Condition:
+def all_of(parts: list[Condition]) -> Condition:
+    """Return what holds when all of `parts` do; at least one."""
     if len(parts) == 1:
         return parts[0]
     if len(parts) == 2:

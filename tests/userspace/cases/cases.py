@@ -52,7 +52,7 @@ _SETTINGS: Final = {
     "apisix.match_uri_encoded_slash": "match_uri_encoded_slash",
     "apisix.show_upstream_status_in_response_header": "show_upstream_status_in_response_header",
     "apisix.trusted_addresses": "trusted_addresses",
-    "graphql.max_size": "max_graphql_bytes",
+    "graphql.max_size": "max_inspected_body_bytes",
 }
 _DEFAULT_ROUTER: Final = "radixtree_host_uri"
 

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from tests.requests import request
-from userspace.http.request import BodyWanted, Request
+from userspace.http.body_variables import BodyWanted
+from userspace.http.request import Request
 from userspace.http.variables import getter
 
 FORM = "Content-Type: application/x-www-form-urlencoded"

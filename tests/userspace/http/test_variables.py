@@ -54,8 +54,7 @@ def test_what_came_later_has_a_value_once_it_came() -> None:
     )
     one.endpoint = SimpleNamespace(host="10.0.0.1", port=80)
     route = SimpleNamespace(id="r", name="", service_id="s")
-    one.route = SimpleNamespace(route=route)
-    one.params = {"name": "json"}
+    one.route = SimpleNamespace(route=route, taken=lambda path: {"name": path})
     values = ["502", "0", "1.500", None, "10.0.0.1", "r", "1, 2", "6.500"]
     assert [one.var(name) for name in later] == values
     assert [
@@ -64,7 +63,7 @@ def test_what_came_later_has_a_value_once_it_came() -> None:
         "80",
         None,
         "s",
-        "json",
+        "/",
         None,
     ]
     assert one.var("remote_user") == "bob"

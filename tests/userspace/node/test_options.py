@@ -42,6 +42,9 @@ def test_bad_address(text: str) -> None:
 
 def test_worker_settings_are_named_when_wrong() -> None:
     assert options.worker_settings(["max_connections=7"], "off").max_connections == 7
+    assert options.worker_settings(['trusted_addresses=["::1"]'], "off").trusted_addresses == ("::1",)
+    assert options.worker_settings(["router=radixtree_uri"], "off").router == "radixtree_uri"
+    assert options.worker_settings(["delete_uri_tail_slash=true"], "off").delete_uri_tail_slash
     with pytest.raises(SettingsError, match="unknown setting speed"):
         options.worker_settings(["speed=1"], "off")
     with pytest.raises(SettingsError, match="'x' is not NAME=VALUE"):

@@ -90,3 +90,12 @@ def test_a_conditions_and_an_error_answer_come_from_meta() -> None:
     assert step.condition is not None and step.condition(request(target="/?x=1"))
     assert not step.condition(request(target="/?x=2"))
     assert step.answer is not None and orjson.loads(step.answer[0]) == {"error": "no"}
+
+
+def test_a_chain_with_a_filter_on_the_body_has_it_read_beforehand() -> None:
+    def on(variable: str) -> bool:
+        meta = {"_meta": {"filter": ["OR", ["arg_a", "==", "1"], [[variable, "!", "==", "2"]]]}}
+        return build_chain({"key-auth": meta}, Env()).inspects_body
+
+    assert on("post_arg.a") and on("graphql_name")
+    assert not on("arg_b") and not build_chain({"key-auth": {}}, Env()).inspects_body

@@ -9,7 +9,8 @@ from userspace.plugins.chain import EMPTY, Chain, Step, merged
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Filter
 from userspace.plugins.outcome import JSON, Outcome, Reply, Wait
-from userspace.plugins.run import Run
+from userspace.plugins.run import Run, holds
+from userspace.routing.expr import compile_expression
 
 
 def step(name: str, rewrite: Any = None, access: Any = None, priority: int = 0, **more: Any) -> Step:
@@ -92,3 +93,11 @@ def test_a_consumer_with_a_missing_part_is_answered() -> None:
 
     run = Run(request(), EMPTY, Chain([step("auth", identify)]), lambda consumer: Reply(503))
     assert through(run)[1:] == (Reply(503), ["auth.rewrite"])
+
+
+def test_a_filter_on_a_body_that_nobody_read_does_not_hold() -> None:
+    posted = request("POST", "/", "Content-Length: 5", "Content-Type: application/x-www-form-urlencoded")
+    condition = compile_expression([["post_arg_a", "==", "1"]])
+    assert not holds(condition, posted)
+    posted.body = b"a=1"
+    assert holds(condition, posted)

@@ -37,3 +37,14 @@ def test_a_body_that_outgrew_the_limit_is_not_kept() -> None:
     assert not body.is_replayable
     body.add(b"y")
     assert body.take() == [b"y"]
+
+
+def test_it_can_be_looked_at_whole_before_it_is_sent() -> None:
+    body = RequestBody(chunked=True)
+    assert body.whole() == b"" and body.size == 0
+    body.add(b"one")
+    body.add(b"two")
+    body.end()
+    assert body.whole() == b"onetwo" and body.size == 6
+    assert b"".join(body.take()) == b"6\r\nonetwo\r\n0\r\n\r\n"
+    assert body.take() == []
