@@ -40,13 +40,18 @@ class Program:
     where: str
 
 
+TOA = (
+    Program("sock_toa.c", "toa_read", "sock_ops", AttachType.CGROUP_SOCK_OPS, "cgroup"),
+    Program("sock_toa.c", "toa_peername", "cgroup_sock_addr", AttachType.CGROUP_INET4_GETPEERNAME, "cgroup"),
+)
+# "toa": a machine that is no node of ours, see toa_cli.py.
 ROLES: dict[str, tuple[Program, ...]] = {
+    "toa": TOA,
     "l4": (Program("tc_l4.c", "l4_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),),
     "gateway": (
         Program("tc_gateway.c", "vpc_egress", "sched_cls", AttachType.TCX_EGRESS, "vpc"),
         Program("tc_gateway.c", "vxlan_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),
-        Program("sock_toa.c", "toa_read", "sock_ops", AttachType.CGROUP_SOCK_OPS, "cgroup"),
-        Program("sock_toa.c", "toa_peername", "cgroup_sock_addr", AttachType.CGROUP_INET4_GETPEERNAME, "cgroup"),
+        *TOA,
     ),
 }
 
