@@ -28,7 +28,7 @@ from control.allocate.pool import DEFAULT_LADDRS, DEFAULT_POOL, DEFAULT_REST, Po
 from control.control_api.app import build as build_control_api
 from control.control_api.health import Own
 from control.http_server import Server, Tls
-from control.model.encryption import DEFAULT_KEYRING, Keyring
+from control.model.encryption import Keyring, parse_keyring
 from control.model.keys import STICKY_KEYS
 from control.model.sticky import KEY_BYTES
 from control.store.base import Compare, Put, Store, StoreError, StoreUnavailable
@@ -230,11 +230,6 @@ def _tls_from(arguments: argparse.Namespace) -> Tls | None:
 def parse_control_listen(text: str | None) -> tuple[str, int] | None:
     """Where the Control API listens: None for "off". Raises ValueError."""
     return None if text == "off" else parse_address(text or DEFAULT_CONTROL_LISTEN)
-
-
-def parse_keyring(text: str | None) -> Keyring:
-    """The keys in "KEY,KEY"; "" is none at all, None is APISIX's. Raises ValueError."""
-    return Keyring(DEFAULT_KEYRING if text is None else [key for key in text.split(",") if key])
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from control.store.file import FileStore
 from control.store.sqlite import SqliteStore
 from userspace.node.daemon import NodeDaemon, run_until_signal
 from userspace.node.daemon_settings import NodeSettings
-from userspace.node.options import address, worker_settings
+from userspace.node.options import address, keyring, worker_settings
 
 KEY_FILE = "admin.key"
 ADMIN_LISTEN = "127.0.0.1:9180"
@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
             run_dir=args.data_dir,
             worker=worker_settings(args.set, args.access_log),
             forwarding=None,
+            keyring=None if args.config else keyring(args.keyring),
         )
         if args.config and (args.admin_key or args.admin_listen):
             raise ValueError("--config: the file is all there is, there is no Admin API to give options for")
@@ -132,6 +133,7 @@ def _control_settings(args: argparse.Namespace) -> ControlSettings:
         address(listen),
         control_listen=parse_control_listen(args.control_listen),
         may_lack_control=args.control_listen is None,
+        keyring=keyring(args.keyring),
     )
     print(f"Admin API    http://{listen}/apisix/admin   header X-API-KEY")
     if made:
@@ -151,6 +153,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--data-dir", type=Path, default=Path("unilb-data"), help="default ./%(default)s")
     parser.add_argument("--admin-key", metavar="KEY", help="or UNILB_ADMIN_KEY; else one is made and printed once")
+    parser.add_argument(
+        "--keyring", metavar="KEY[,KEY]", help="encrypts secrets in the store; or UNILB_KEYRING, default: APISIX's"
+    )
     parser.add_argument("--workers", type=int, default=1, help="default %(default)s")
     parser.add_argument("--listen", action="append", metavar="HOST:PORT", help="data plane (default 127.0.0.1:9080)")
     parser.add_argument("--admin-listen", metavar="HOST:PORT", help=f"default {ADMIN_LISTEN}")

@@ -4,17 +4,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from control.admin.reply import dump
-from control.model.encryption import Keyring
+from control.model.encryption import Keyring, document_with_secrets
 from control.store.base import Changes, Compare, Delete, Entry, Put, Store, TxnResult
 
 Doc = dict[str, Any]
-
-# What every object with a secret contains: the others are not even decoded.
-_MARKS = (b'"plugins"', b'"client_key"', b'"key"', b'"keys"')
-_METADATA = "/apisix/plugin_metadata/"
 
 
 class SealedStore(Store):
@@ -46,27 +40,14 @@ class SealedStore(Store):
         return self._keyring.seal(key, doc)
 
     def _open(self, entry: Entry) -> Entry:
-        doc = _decode(entry.key, entry.value)
-        if doc is None:
-            return entry
-        opened = self._keyring.open(entry.key, doc)
-        return entry if opened == doc else replace(entry, value=dump(opened))
+        opened = self._keyring.open_value(entry.key, entry.value)
+        return entry if opened is entry.value else replace(entry, value=opened)
 
     def _seal(self, put: Put) -> Put:
-        doc = _decode(put.key, put.value)
+        doc = document_with_secrets(put.key, put.value)
         return put if doc is None else replace(put, value=dump(self.seal(put.key, doc)))
 
 
 def sealed(store: Store, key: str, doc: Doc) -> Doc:
     """`doc` as `store` keeps it under `key`."""
     return store.seal(key, doc) if isinstance(store, SealedStore) else doc
-
-
-def _decode(key: str, value: bytes) -> Doc | None:
-    if not key.startswith("/apisix/") or not (key.startswith(_METADATA) or any(mark in value for mark in _MARKS)):
-        return None
-    try:
-        doc = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return None
-    return doc if isinstance(doc, dict) else None

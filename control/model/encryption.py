@@ -9,6 +9,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
@@ -26,6 +27,9 @@ _BLOCK = 16
 _SSL_FIELDS = ("key", "keys")
 _TLS_FIELDS = ("tls.client_key",)
 _WITH_UPSTREAM = ("route", "service", "stream_route")
+# What every object with a secret contains: the others are not even decoded.
+_MARKS = (b'"plugins"', b'"client_key"', b'"key"', b'"keys"')
+_METADATA = "/apisix/plugin_metadata/"
 
 
 class Keyring:
@@ -73,6 +77,30 @@ class Keyring:
     def open(self, key: str, doc: Doc) -> Doc:
         """The inverse of `seal`."""
         return _change(key, doc, self.decrypt) if self._keys else doc
+
+    def open_value(self, key: str, value: bytes) -> bytes:
+        """A value of the store with its secrets in the clear; the very same bytes where there are none."""
+        doc = document_with_secrets(key, value) if self._keys else None
+        if doc is None:
+            return value
+        opened = self.open(key, doc)
+        return value if opened == doc else orjson.dumps(opened)
+
+
+def parse_keyring(text: str | None) -> Keyring:
+    """The keys in "KEY,KEY"; "" is none at all, None is APISIX's. Raises ValueError."""
+    return Keyring(DEFAULT_KEYRING if text is None else [key for key in text.split(",") if key])
+
+
+def document_with_secrets(key: str, value: bytes) -> Doc | None:
+    """The object of a key and value of the store, if it may hold secrets."""
+    if not key.startswith("/apisix/") or not (key.startswith(_METADATA) or any(mark in value for mark in _MARKS)):
+        return None
+    try:
+        doc = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return doc if isinstance(doc, dict) else None
 
 
 def _cipher(key: bytes) -> Cipher[modes.CBC]:

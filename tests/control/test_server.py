@@ -18,7 +18,7 @@ import pytest
 
 from control.admin.auth import AdminKey
 from control.model.sticky import StickyKeys
-from control.server import ControlSettings, add_parser, parse_address, parse_keyring, serve, settings_from
+from control.server import ControlSettings, add_parser, parse_address, serve, settings_from
 from control.store.base import Store
 from control.store.open import open_store
 
@@ -222,11 +222,3 @@ def test_the_control_api_is_at_its_usual_place_or_off(words: list[str], address:
     settings = settings_from(parse("--store", "sqlite:/x", "--admin-key", "long-enough", *words))
     assert settings.control_listen == address
     assert settings.may_lack_control is (not words)
-
-
-def test_a_keyring_is_checked_before_anything_is_started() -> None:
-    assert parse_keyring(None).encrypt("the-password") == "WvF5kpaLvIzjuk4GNIMTJg=="
-    assert parse_keyring("").encrypt("a") == "a"
-    assert parse_keyring("0123456789abcdef,qeddd145sfvddff3").decrypt("WvF5kpaLvIzjuk4GNIMTJg==") == "the-password"
-    with pytest.raises(ValueError, match="16 or 32 bytes"):
-        parse_keyring("short")

@@ -30,7 +30,7 @@ class Source:
 
     `objects` and `revision` are everything read so far; each Update has been applied to them when it is delivered.
     `last_error` is "" while in contact. `lists` and `outages` count. `held`: prefixes whose objects stay although the
-    store has none of them, see `_hold`.
+    store has none of them, see `_hold`. `opened(key, value)` is what of a value is kept: secrets are stored encrypted.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Source:
         prefixes: Sequence[str],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        opened: Callable[[str, bytes], bytes] = lambda key, value: value,
     ) -> None:
         self.objects: dict[str, bytes] = {}
         self.revision = 0
@@ -50,6 +51,7 @@ class Source:
         self._prefixes = tuple(prefixes)
         self._clock = clock
         self._sleep = sleep
+        self._opened = opened
         self._last_contact: float | None = None
         self._listed_at: dict[str, int] = {}
         self._is_listed = False
@@ -97,7 +99,7 @@ class Source:
             entries, revisions[prefix] = await self._store.range(prefix)
             self._heard()
             for entry in entries:
-                listed[entry.key] = entry.value
+                listed[entry.key] = self._opened(entry.key, entry.value)
         self.lists += 1
         self._was_replaced |= min(revisions.values()) < self.revision
         listed |= self._hold(listed)
@@ -137,7 +139,7 @@ class Source:
             async for batch in batches:
                 self._heard()
                 self._is_following = True
-                changes = {change.key: change.value for change in batch.changes if self._is_news(change)}
+                changes = {change.key: self._value(change) for change in batch.changes if self._is_news(change)}
                 if self.held:
                     changes = {**self._released(changes), **changes}
                 for key, value in changes.items():
@@ -148,6 +150,9 @@ class Source:
                 self.revision = max(self.revision, batch.revision)
                 if changes:
                     await on_update(Update(self.revision, tuple(changes.items())))
+
+    def _value(self, change: Change) -> bytes | None:
+        return None if change.value is None else self._opened(change.key, change.value)
 
     def _is_news(self, change: Change) -> bool:
         """False for what the list of its prefix held already."""

@@ -60,7 +60,11 @@ class NodeDaemon:
     _reporting: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self.source = Source(self.store, CONFIGURATION)
+        keyring = self.settings.keyring
+        if keyring is None:
+            self.source = Source(self.store, CONFIGURATION)
+        else:
+            self.source = Source(self.store, CONFIGURATION, opened=keyring.open_value)
         self.reporter = Reporter(self.store, self.settings.id, self.report)
 
     async def run(self) -> None:

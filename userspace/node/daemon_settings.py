@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from control.model.encryption import Keyring
 from userspace.config.settings import Settings
 from userspace.node.forwarding import ForwardingSettings
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """listen: (host, port) of the gateway's listeners. metrics: likewise, or None. user: whom workers run as."""
+    """listen: (host, port) of the gateway's listeners. metrics: likewise, or None. user: whom workers run as.
+    keyring: what secrets of the store are encrypted with; None: with nothing."""
 
     id: str
     listen: tuple[tuple[str, int], ...]
@@ -19,3 +21,4 @@ class NodeSettings:
     run_dir: Path
     worker: Settings
     forwarding: ForwardingSettings | None
+    keyring: Keyring | None = None

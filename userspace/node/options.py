@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+from control.model.encryption import Keyring, parse_keyring
 from userspace.config.settings import Settings, SettingsError
 from userspace.node.ageing import Timeouts
 from userspace.node.daemon_settings import NodeSettings
@@ -27,6 +29,7 @@ def add_parser(
     parser.add_argument("--metrics", metavar="HOST:PORT", default="127.0.0.1:9091", help="default %(default)s")
     parser.add_argument("--run-dir", type=Path, default=Path("/run/unilb"), help="default %(default)s")
     parser.add_argument("--access-log", default="-", help='a path, "-" or "off"')
+    parser.add_argument("--keyring", metavar="KEY[,KEY]", help="as control's; or UNILB_KEYRING, default: APISIX's")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a worker setting; repeatable")
     path = parser.add_argument_group("datapath")
     path.add_argument("--hook", choices=("auto", "tcx", "clsact"), default="auto")
@@ -47,6 +50,11 @@ def address(text: str) -> tuple[str, int]:
     if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise ValueError(f"{text!r} is not HOST:PORT")
     return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def keyring(given: str | None) -> Keyring:
+    """What the secrets of the store are encrypted with. Raises ValueError."""
+    return parse_keyring(given if given is not None else os.environ.get("UNILB_KEYRING"))
 
 
 def worker_settings(pairs: list[str], access_log: str) -> Settings:
@@ -91,6 +99,7 @@ def node_settings(args: argparse.Namespace) -> NodeSettings:
                 timeouts=Timeouts(args.opening_timeout, args.established_timeout, args.closing_timeout),
                 cache=args.cache,
             ),
+            keyring=keyring(args.keyring),
         )
     except ValueError as error:
         args.parser.error(str(error))

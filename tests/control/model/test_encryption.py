@@ -1,10 +1,11 @@
 """Secrets at rest, compatible with APISIX's."""
 
+import json
 from typing import Any
 
 import pytest
 
-from control.model.encryption import DEFAULT_KEYRING, Keyring
+from control.model.encryption import DEFAULT_KEYRING, Keyring, parse_keyring
 
 NEW = Keyring(["0123456789abcdef", *DEFAULT_KEYRING])
 
@@ -61,3 +62,31 @@ def test_secrets_and_nothing_else_are_sealed(key: str, doc: dict[str, Any], secr
     assert "'S'" not in str(sealed)
     assert Keyring().open(key, sealed) == doc
     assert Keyring([]).seal(key, doc) == doc
+
+
+def test_a_keyring_is_checked_before_anything_is_started() -> None:
+    assert parse_keyring(None).encrypt("the-password") == "WvF5kpaLvIzjuk4GNIMTJg=="
+    assert parse_keyring("").encrypt("a") == "a"
+    assert parse_keyring("0123456789abcdef,qeddd145sfvddff3").decrypt("WvF5kpaLvIzjuk4GNIMTJg==") == "the-password"
+    with pytest.raises(ValueError, match="16 or 32 bytes"):
+        parse_keyring("short")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("/apisix/consumers/a", b'{"plugins":{"key-auth":{"key":"in the clear"}}}'),
+        ("/apisix/consumers/a", b'{"plugins":'),
+        ("/apisix/routes/1", b'{"uri": "/"}'),
+        ("/unilb/keys/sticky", b'{"key": "k"}'),
+        ("/apisix/routes/", b"init_dir"),
+    ],
+)
+def test_a_value_without_secrets_is_left_as_it_is(key: str, value: bytes) -> None:
+    assert Keyring().open_value(key, value) is value
+
+
+def test_a_value_is_opened() -> None:
+    sealed = json.dumps(Keyring().seal("/apisix/consumers/a", {"plugins": {"key-auth": {"key": "S"}}})).encode()
+    assert Keyring().open_value("/apisix/consumers/a", sealed) == b'{"plugins":{"key-auth":{"key":"S"}}}'
+    assert Keyring([]).open_value("/apisix/consumers/a", sealed) is sealed

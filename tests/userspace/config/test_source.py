@@ -1,7 +1,7 @@
 """Source against a store in memory that can be cut off, compacted and swapped for another."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 
@@ -97,12 +97,12 @@ class MemoryStore:
 class Follower:
     """A Source at work, its updates, and the delays it asked for; the clock stands still but for `now`."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, opened: Callable[[str, bytes], bytes] = lambda key, value: value) -> None:
         self.now = 100.0
         self.delays: list[float] = []
         self.updates: asyncio.Queue[Update] = asyncio.Queue()
         self.slept = asyncio.Event()
-        self.source = Source(store, (A, B), clock=lambda: self.now, sleep=self.sleep)
+        self.source = Source(store, (A, B), clock=lambda: self.now, sleep=self.sleep, opened=opened)
 
     async def sleep(self, seconds: float) -> None:
         self.delays.append(seconds)
@@ -140,6 +140,15 @@ async def test_it_delivers_the_list_and_then_each_change(store: MemoryStore) -> 
         assert await follower.next() == Update(2, ((B + "2", b"two"), (A + "1", None)))
         assert follower.source.objects == {B + "2": b"two"}
         assert (follower.source.revision, follower.source.lists, store.watched_from) == (2, 1, [2])
+
+
+async def test_values_are_opened_wherever_they_come_from(store: MemoryStore) -> None:
+    store.write((A + "1", b"sealed"))
+    async with Follower(store, lambda key, value: key.encode() + value.upper()) as follower:
+        assert await follower.next() == Update(1, ((A + "1", b"/a/1SEALED"),))
+        await store.put((B + "2", b"too"), (A + "1", None))
+        assert await follower.next() == Update(2, ((B + "2", b"/b/2TOO"), (A + "1", None)))
+        assert follower.source.objects == {B + "2": b"/b/2TOO"}
 
 
 async def test_an_empty_list_is_delivered_too(store: MemoryStore) -> None:

@@ -1,0 +1,62 @@
+"""`unilb run` before one endpoint, on ports of its own."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+KEY = "clients-admin-key"
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    found = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`url`: of the data plane."""
+
+    url: str
+    admin: str
+
+    def put(self, path: str, doc: Any) -> None:
+        """Store an object below /apisix/admin; raises for what is refused."""
+        request = urllib.request.Request(
+            f"{self.admin}/apisix/admin/{path}", json.dumps(doc).encode(), {"X-API-KEY": KEY}, method="PUT"
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+
+
+@contextmanager
+def running(folder: Path, *more: str) -> Iterator[Place]:
+    """Run it with two workers until the block ends."""
+    data, admin, metrics = free_ports(3)
+    argv = [str(Path(sys.prefix, "bin", "unilb")), "run", "--data-dir", str(folder / "data"), "--admin-key", KEY]
+    argv += ["--listen", f"127.0.0.1:{data}", "--admin-listen", f"127.0.0.1:{admin}", "--workers", "2"]
+    argv += ["--metrics", f"127.0.0.1:{metrics}", "--access-log", "off", "--control-listen", "off", *more]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{metrics}/healthz", timeout=5).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline and process.poll() is None, (folder / "log").read_text()
+                time.sleep(0.05)
+        yield Place(f"http://127.0.0.1:{data}", f"http://127.0.0.1:{admin}")
+    finally:
+        process.terminate()
+        process.wait(40)
