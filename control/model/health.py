@@ -84,6 +84,9 @@ SCHEMA = {
     "anyOf": [{"required": ["active"]}, {"required": ["active", "passive"]}],
 }
 
+TCP_FAILURE, TIMED_OUT = -1, -2
+"""What an exchange met that got no HTTP status; 0 is an answer that is no HTTP."""
+
 _WAIT_LIKE_NGINX: Final = 60.0  # seconds: what a time-out of 0 means there
 _RUNS_AT_ONCE: Final = 256
 

@@ -12,20 +12,33 @@ _NONE: Final[frozenset[Endpoint]] = frozenset()
 class Live:
     """One per worker, kept by what the node's checker says (see userspace/health/README.md)."""
 
-    __slots__ = ("_down", "_users", "addresses")
+    __slots__ = ("_down", "_suspects", "_users", "addresses")
 
     def __init__(self) -> None:
         self.addresses: dict[str, tuple[str, ...]] = {}
         self._down: dict[str, frozenset[str]] = {}
+        self._suspects: dict[str, frozenset[str]] = {}
         self._users: dict[str, set[str]] = {}
 
     def set_down(self, upstreams: Mapping[str, Iterable[str]]) -> None:
         """These are the endpoints of these upstreams, as address:port, that are not to be used."""
         for id, addresses in upstreams.items():
+            self._suspects.pop(id, None)
             if addresses:
                 self._down[id] = frozenset(addresses)
             else:
                 self._down.pop(id, None)
+
+    def suspect(self, id: str, address: str) -> bool:
+        """Hold an endpoint for down until the checker has spoken, or `trust`; False if it is already."""
+        if address in self._down.get(id, ()) or address in self._suspects.get(id, ()):
+            return False
+        self._suspects[id] = self._suspects.get(id, frozenset()) | {address}
+        return True
+
+    def trust(self, id: str) -> None:
+        """The checker did not confirm it."""
+        self._suspects.pop(id, None)
 
     def set_addresses(self, names: Mapping[str, tuple[str, ...] | None]) -> set[str]:
         """These are the addresses of these names; None for those that nobody asks for any more. Return the ids of the
@@ -51,8 +64,8 @@ class Live:
 
     def down_of(self, upstream: Upstream) -> frozenset[Endpoint]:
         """Return its endpoints that are down; none when all are, as in APISIX: then each may as well be tried."""
-        addresses = self._down.get(upstream.id)
-        if addresses is None:
+        addresses = self._down.get(upstream.id, frozenset()) | self._suspects.get(upstream.id, frozenset())
+        if not addresses:
             return _NONE
         down = frozenset(endpoint for endpoint in upstream.endpoints if endpoint.address in addresses)
         return down if len(down) < len(upstream.endpoints) else _NONE

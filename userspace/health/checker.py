@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from control.model.health import Checks, Passive
+from control.model.health import TCP_FAILURE, TIMED_OUT, Passive
 from userspace.health.outliers import WINDOW, Outliers
 from userspace.health.probe import Result, probe
 from userspace.health.state import NEW, Health, Outcome, outcome_of
@@ -15,7 +15,6 @@ from userspace.health.watch import Row, Watch
 MAX_PROBES: Final = 256  # under way at once; the others wait their turn
 FIRST_WITHIN: Final = 1.0  # seconds: first probes are spread over this
 GRACE: Final = 1.0  # seconds after an upstream's first traffic in which passive checks do not count yet
-TCP_FAILURE, TIMED_OUT = -1, -2  # beside HTTP statuses in what workers report
 
 _SEEN: Final = {TCP_FAILURE: (Outcome.TCP, "connection failed"), TIMED_OUT: (Outcome.TIMEOUT, "timed out")}
 
@@ -139,12 +138,18 @@ class Checker:
         old, watch.target = watch.target, target
         if old == target:
             return
-        for endpoint in set(old.endpoints) - set(target.endpoints):
-            self._by_endpoint.pop((old.upstream, endpoint), None)
+        if _question(old) != _question(target):
+            # What another question was answered with says nothing.
+            watch.health, watch.why, watch.ejected = NEW, "checked differently from now on", frozenset()
+            watch.due = self._loop.time() + random.uniform(0, min(self._first_within, watch.interval))
+            if watch.probing is not None:
+                watch.probing.cancel()
+                watch.probing = None
+        self._lose(watch, set(old.endpoints) - set(target.endpoints))
         for endpoint in target.endpoints:
             self._by_endpoint[target.upstream, endpoint] = watch
-        if _timing(old.checks) != _timing(target.checks) and watch.probing is None:
-            watch.due = min(watch.due, self._loop.time() + watch.interval)
+        watch.due = min(watch.due, self._loop.time() + watch.interval)
+        if watch.probing is None:
             self._schedule(watch)
         self._on_change(watch)
 
@@ -153,10 +158,14 @@ class Checker:
         if watch is None:
             return
         watch.stop()
-        for endpoint in watch.target.endpoints:
-            if self._by_endpoint.get((key[0], endpoint)) is watch:
-                del self._by_endpoint[key[0], endpoint]
+        self._lose(watch, watch.target.endpoints)
         self._on_gone(key)
+
+    def _lose(self, watch: Watch, endpoints: Iterable[str]) -> None:
+        for endpoint in endpoints:
+            known_by = (watch.target.upstream, endpoint)
+            if self._by_endpoint.get(known_by) is watch:
+                del self._by_endpoint[known_by]
 
     # Probing.
 
@@ -224,5 +233,8 @@ class Checker:
         self._judging = self._loop.call_later(WINDOW, self._judge) if is_used else None
 
 
-def _timing(checks: Checks) -> tuple[int, int]:
-    return checks.active.healthy_interval, checks.active.unhealthy_interval
+def _question(target: Target) -> tuple[object, ...]:
+    """What its state answers: how probes ask, and whether exchanges count."""
+    active = target.checks.active
+    asked = (active.type, active.method, active.path, active.body, active.headers, active.verify, target.server)
+    return (*asked, target.checks.passive is not None)

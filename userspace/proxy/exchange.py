@@ -232,7 +232,7 @@ class Exchange:
             return
         self.answer = answer
         if self.compiled is not None and self.compiled.passive is not None and self.forward is not None:
-            self.forward.saw(self.compiled.passive, answer.status)
+            self.forward.saw(answer.status)
         relay = self.relay = Relay(self, answer, out)
         self.status = relay.status
         self.keep_alive = relay.keep_alive

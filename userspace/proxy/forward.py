@@ -156,24 +156,24 @@ class Forward:
 
     # Passive checks: what the checker is told.
 
-    def saw(self, passive: Passive, status: int) -> None:
+    def saw(self, status: int) -> None:
         """The final head of the response has come."""
         assert self.compiled.upstream is not None and self.pool is not None
         ms = (perf_counter() - self.sent_at) * 1000
-        is_bad = status in passive.limits.unhealthy_statuses
-        self.shared.observations.answered(self.compiled.upstream.id, self.pool.address, status, ms, is_bad)
+        self.shared.observations.answered(self.compiled.upstream, self.pool.address, status, ms)
 
     def _saw_failure(self, error: LbError) -> None:
         code = code_of(error)
         is_stale = self.reused and error.retry is Retry.IF_REUSED  # says nothing about the endpoint
-        if code is not None and not is_stale and self.pool is not None:
-            self.shared.observations.failed(self.pool.upstream.id, self.pool.address, code)
+        if code is not None and not is_stale and self.pool is not None and self.compiled.upstream is not None:
+            self.shared.observations.failed(self.compiled.upstream, self.pool.address, code)
 
     def _saw_refusal(self, passive: Passive, error: LbError, status: int) -> None:
         """The client gets a status of ours for it: as APISIX does, count that against the endpoint as well."""
-        is_told = code_of(error) is not None and self.exchange.answer is None and self.pool is not None
-        if is_told and self.pool is not None and status in passive.limits.unhealthy_statuses:
-            self.shared.observations.failed(self.pool.upstream.id, self.pool.address, status)
+        if code_of(error) is None or self.exchange.answer is not None:
+            return
+        if status in passive.limits.unhealthy_statuses and self.pool is not None and self.compiled.upstream is not None:
+            self.shared.observations.failed(self.compiled.upstream, self.pool.address, status)
 
     # Deciding and sending.
 

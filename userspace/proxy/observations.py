@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from control.model.health import TCP_FAILURE, TIMED_OUT
+from control.model.upstream import Upstream
 from userspace.errors import LbError
+from userspace.proxy.streaks import Streaks
 
-TCP_FAILURE, TIMED_OUT = -1, -2  # beside HTTP statuses; see userspace/health/checker.py
 FLUSH_WITHIN: Final = 0.01  # seconds: what is bad news is told so soon after the last
 MAX_RUNS: Final = 64  # changes from one outcome to another kept per endpoint; beyond, the oldest are forgotten
 
@@ -35,32 +37,43 @@ class _Seen:
 
 class Observations:
     """Outcomes in the order they came, many in one message. Bad news is told at once, before its client is answered;
-    good news with the next report, or with the bad news that follows it. `dropped`: outcomes that were not told."""
+    good news with the next report, or with the bad news that follows it. `dropped`: outcomes that were not told.
 
-    __slots__ = ("_flush_at", "_loop", "_pending", "_seen", "_send", "dropped")
+    `on_streak(upstream id, endpoint)` is called when this worker alone has seen enough to leave an endpoint out.
+    """
+
+    __slots__ = ("_flush_at", "_loop", "_on_streak", "_pending", "_seen", "_send", "_streaks", "dropped")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, send: Callable[[Mapping[str, object]], bool] = lambda message: False
+        self,
+        loop: asyncio.AbstractEventLoop,
+        send: Callable[[Mapping[str, object]], bool] = lambda message: False,
+        on_streak: Callable[[str, str], None] = lambda upstream, endpoint: None,
     ) -> None:
         self.dropped = 0
+        self._streaks = Streaks()
+        self._on_streak = on_streak
         self._loop = loop
         self._send = send
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._pending: asyncio.TimerHandle | None = None
         self._flush_at = 0.0
 
-    def answered(self, upstream: str, endpoint: str, status: int, ms: float, is_bad: bool) -> None:
-        """The head of a response came, so long after the request was sent."""
-        seen = self._add(upstream, endpoint, status)
+    def answered(self, upstream: Upstream, endpoint: str, status: int, ms: float) -> None:
+        """The head of a response came, so long after the request was sent. `upstream` has passive checks."""
+        seen = self._add((upstream.id, endpoint), status)
         seen.answers += 1
         seen.total_ms += ms
-        if is_bad:
+        assert upstream.checks is not None and upstream.checks.passive is not None
+        if status in upstream.checks.passive.limits.unhealthy_statuses:
             self._soon()
+        self._weigh(upstream, endpoint, status)
 
-    def failed(self, upstream: str, endpoint: str, code: int) -> None:
+    def failed(self, upstream: Upstream, endpoint: str, code: int) -> None:
         """A try ended without a response; `code` is TCP_FAILURE, TIMED_OUT, or the status that the client gets."""
-        self._add(upstream, endpoint, code)
+        self._add((upstream.id, endpoint), code)
         self._soon()
+        self._weigh(upstream, endpoint, code)
 
     def flush(self) -> None:
         """Tell everything."""
@@ -75,8 +88,12 @@ class Observations:
         if not self._send({"type": "passive", "seen": rows}):
             self.dropped += sum(times for each in seen.values() for _, times in each.runs)
 
-    def _add(self, upstream: str, endpoint: str, code: int) -> _Seen:
-        key = (upstream, endpoint)
+    def _weigh(self, upstream: Upstream, endpoint: str, code: int) -> None:
+        assert upstream.checks is not None
+        if self._streaks.reached((upstream.id, endpoint), code, upstream.checks, self._loop.time()):
+            self._on_streak(upstream.id, endpoint)
+
+    def _add(self, key: tuple[str, str], code: int) -> _Seen:
         seen = self._seen.get(key)
         if seen is None:
             seen = self._seen[key] = _Seen()

@@ -35,6 +35,7 @@ from userspace.proxy.wheel import Wheel
 from userspace.proxy.wire_intake import WireIntake
 
 REPORT_SECONDS = 1.0
+SUSPECT_SECONDS = 1.0  # an endpoint that failed here is left out so long without the checker's word
 SWEEP_REPORTS = 60  # the pools are swept every so many reports
 SPARE_DESCRIPTORS = 128  # wire, listeners, log, idle upstream connections in passing
 MAX_TROUBLES = 100  # lines on standard error, per SWEEP_REPORTS reports
@@ -54,7 +55,7 @@ class Worker:
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble
-        self._shared.observations = Observations(loop, self._observed)
+        self._shared.observations = Observations(loop, self._observed, self._suspect)
         self._listener = Listener(self._shared, listen_fds)
         self._wire = WireIntake({"type": "ready", "pid": os.getpid()}, self._take, self._trouble, self._node_gone)
         self._opening: asyncio.Task[None] | None = None
@@ -126,6 +127,16 @@ class Worker:
             return False
         self._wire.send(message)
         return True
+
+    def _suspect(self, upstream: str, endpoint: str) -> None:
+        """Enough failures of our own: leave the endpoint out now; the checker has a second to agree."""
+        if self._router.live.suspect(upstream, endpoint):
+            self._router.refresh([upstream])
+            self._loop.call_later(SUSPECT_SECONDS, self._trust, upstream)
+
+    def _trust(self, upstream: str) -> None:
+        self._router.live.trust(upstream)
+        self._router.refresh([upstream])
 
     # Counting.
 

@@ -45,3 +45,16 @@ def test_a_name_that_nobody_uses_is_forgotten() -> None:
 def test_without_names_nothing_is_remembered() -> None:
     live = Live()
     assert live.resolved(TWO) is TWO and live.set_addresses({"a.example": ("10.0.0.1",)}) == set()
+
+
+def test_a_suspect_is_down_until_the_checker_speaks_or_it_is_trusted() -> None:
+    live = Live()
+    assert live.suspect("u", "10.0.0.1:80") and not live.suspect("u", "10.0.0.1:80")
+    assert live.down_of(TWO) == {TWO.endpoints[0]}
+    live.set_down({"u": ["10.0.0.2:80"]})
+    assert live.down_of(TWO) == {TWO.endpoints[1]}
+    assert not live.suspect("u", "10.0.0.2:80")
+    live.set_down({"u": []})
+    live.suspect("u", "10.0.0.1:80")
+    live.trust("u")
+    assert live.down_of(TWO) == frozenset()

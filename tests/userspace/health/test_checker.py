@@ -95,10 +95,21 @@ async def test_changed_nodes_keep_the_state_of_those_that_stay(bench: Bench) -> 
     bench.results["10.0.0.1"] = REFUSED
     bench.set(upstream(TWO))
     await bench.until(lambda: bench.status(A) is Status.UNHEALTHY)
-    bench.set(upstream({"10.0.0.1:80": 5, "10.0.0.3:80": 1}, http_path="/other"))
+    bench.set(upstream({"10.0.0.1:80": 5, "10.0.0.3:80": 1}, healthy={"successes": 7}))
     assert bench.gone == [B]
     assert bench.status(A) is Status.UNHEALTHY and bench.status(("u", "10.0.0.3", 80)) is Status.HEALTHY
-    assert bench.checker.watches[A].target.checks.active.path == "/other"
+    assert bench.checker.watches[A].target.checks.active.limits.successes == 7
+
+
+@pytest.mark.parametrize("more", [{"http_path": "/other"}, {"passive": {}}, {"host": "h.example"}, {"type": "tcp"}])
+async def test_another_question_begins_anew(bench: Bench, more: dict[str, Any]) -> None:
+    bench.results["10.0.0.1"] = REFUSED
+    bench.set(upstream(TWO))
+    await bench.until(lambda: bench.status(A) is Status.UNHEALTHY)
+    bench.release = asyncio.Event()
+    bench.set(upstream(TWO, **more))
+    assert bench.checker.watches[A].health == Health()
+    await bench.until(lambda: {target.host for target in bench.running} == {"10.0.0.1", "10.0.0.2"})
 
 
 async def test_an_upstream_without_checks_is_left_alone(bench: Bench) -> None:

@@ -6,18 +6,24 @@ from typing import Any
 
 import pytest
 
+from control.model.health import TCP_FAILURE, TIMED_OUT
+from control.model.upstream import Upstream
 from userspace.errors import LbError, Retry, Source
-from userspace.health import checker
-from userspace.proxy import failures
+from userspace.proxy import failures, streaks
 from userspace.proxy import observations as module
-from userspace.proxy.observations import TCP_FAILURE, TIMED_OUT, Observations, code_of
+from userspace.proxy.observations import Observations, code_of
+
+UPSTREAM = Upstream.from_json({"nodes": {"10.0.0.1:80": 1}, "checks": {"active": {}, "passive": {}}}, "u")
 
 
 class Node:
     def __init__(self) -> None:
         self.reads = True
         self.told: list[Any] = []
-        self.observations = Observations(asyncio.get_running_loop(), self._send)
+        self.streaks: list[tuple[str, str]] = []
+        self.observations = Observations(
+            asyncio.get_running_loop(), self._send, lambda *what: self.streaks.append(what)
+        )
 
     def _send(self, message: Mapping[str, Any]) -> bool:
         if self.reads:
@@ -28,7 +34,7 @@ class Node:
 async def test_good_news_waits_for_the_report() -> None:
     node = Node()
     for _ in range(3):
-        node.observations.answered("u", "10.0.0.1:80", 200, 5.0, False)
+        node.observations.answered(UPSTREAM, "10.0.0.1:80", 200, 5.0)
     assert node.told == []
     node.observations.flush()
     assert node.told == [[["u", "10.0.0.1:80", [[200, 3]], 3, 15.0]]]
@@ -38,17 +44,17 @@ async def test_good_news_waits_for_the_report() -> None:
 
 async def test_bad_news_is_told_at_once_behind_the_good_news_before_it() -> None:
     node = Node()
-    node.observations.answered("u", "10.0.0.1:80", 200, 5.0, False)
-    node.observations.failed("u", "10.0.0.1:80", TCP_FAILURE)
+    node.observations.answered(UPSTREAM, "10.0.0.1:80", 200, 5.0)
+    node.observations.failed(UPSTREAM, "10.0.0.1:80", TCP_FAILURE)
     assert node.told == [[["u", "10.0.0.1:80", [[200, 1], [TCP_FAILURE, 1]], 1, 5.0]]]
 
 
 async def test_much_bad_news_is_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node()
-    node.observations.failed("u", "10.0.0.1:80", TCP_FAILURE)
+    node.observations.failed(UPSTREAM, "10.0.0.1:80", TCP_FAILURE)
     for _ in range(5):
-        node.observations.answered("u", "10.0.0.1:80", 500, 1.0, True)
-        node.observations.failed("u", "10.0.0.2:80", TIMED_OUT)
+        node.observations.answered(UPSTREAM, "10.0.0.1:80", 500, 1.0)
+        node.observations.failed(UPSTREAM, "10.0.0.2:80", TIMED_OUT)
     assert len(node.told) == 1
     async with asyncio.timeout(5):
         while len(node.told) < 2:
@@ -62,8 +68,8 @@ async def test_much_bad_news_is_told_together(monkeypatch: pytest.MonkeyPatch) -
 async def test_what_the_node_does_not_read_is_counted() -> None:
     node = Node()
     node.reads = False
-    node.observations.answered("u", "10.0.0.1:80", 200, 5.0, False)
-    node.observations.failed("u", "10.0.0.1:80", TCP_FAILURE)
+    node.observations.answered(UPSTREAM, "10.0.0.1:80", 200, 5.0)
+    node.observations.failed(UPSTREAM, "10.0.0.1:80", TCP_FAILURE)
     assert node.observations.dropped == 2
 
 
@@ -71,7 +77,7 @@ async def test_what_changes_all_the_time_is_bounded(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "MAX_RUNS", 3)
     node = Node()
     for status in (200, 201, 200, 201, 200):
-        node.observations.answered("u", "10.0.0.1:80", status, 1.0, False)
+        node.observations.answered(UPSTREAM, "10.0.0.1:80", status, 1.0)
     node.observations.flush()
     assert node.told[0][0][2] == [[200, 1], [201, 1], [200, 1]] and node.observations.dropped == 2
 
@@ -96,5 +102,10 @@ def test_a_failure_says_of_its_endpoint(error: LbError, code: int | None) -> Non
     assert code_of(error) == code
 
 
-def test_the_checker_reads_the_same_codes() -> None:
-    assert (checker.TCP_FAILURE, checker.TIMED_OUT) == (TCP_FAILURE, TIMED_OUT)
+async def test_enough_of_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaks, "GRACE", 0.0)
+    node = Node()
+    node.observations.failed(UPSTREAM, "10.0.0.1:80", TCP_FAILURE)
+    assert node.streaks == []
+    node.observations.failed(UPSTREAM, "10.0.0.1:80", TCP_FAILURE)
+    assert node.streaks == [("u", "10.0.0.1:80")]

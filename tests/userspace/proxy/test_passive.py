@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from control.model.health import TCP_FAILURE, TIMED_OUT
 from tests.userspace.proxy.process import WorkerProcess
 from tests.userspace.proxy.stage import Endpoint, Script, Speaker, Stage, get, hello
 from tests.userspace.proxy.test_upstream import QUICK, status_of, unused_address
-from userspace.proxy.observations import TCP_FAILURE, TIMED_OUT, Observations
+from userspace.proxy.observations import Observations
 
 CHECKS = {"active": {}, "passive": {"unhealthy": {"http_statuses": [500, 502]}}}
 
