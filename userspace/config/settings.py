@@ -43,6 +43,7 @@ class Settings:
     match_uri_encoded_slash: bool = False  # `/a%2Fb` is matched as it is, not as `/a/b`
     max_inspected_body_bytes: int = _number(1 << 20, 0, 1 << 30)  # longer ones have no post_arg_x and graphql_x
     max_request_body_bytes: int = _number(0, 0, 1 << 62)  # beyond it 413; 0 = any
+    allow_connect: bool = False  # CONNECT goes to routes that list it; else 405
     access_log: str = "-"  # a path, "-" for standard output, "off"
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h

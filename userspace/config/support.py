@@ -28,10 +28,9 @@ ROUTE: Final[_Unserved] = {
     "script": (),
     "script_id": (),
     "filter_func": (),
-    "enable_websocket": (False,),
 }
 CONDITIONS: Final = frozenset({"filter_func"})
-SERVICE: Final[_Unserved] = {"script": (), "enable_websocket": (False,)}
+SERVICE: Final[_Unserved] = {"script": ()}
 FIELDS: Final[Mapping[str, _Unserved]] = {"upstream": UPSTREAM, "route": ROUTE, "service": SERVICE}
 PLUGINS: Final = frozenset({"sticky", *FILTERS})
 # What `_meta` may ask of every plugin, and of those that run as filters besides.

@@ -28,7 +28,7 @@ def response_body(
 ) -> int | None:
     """Return how the body of a response to `method` ends: a byte count, CHUNKED, or UNTIL_CLOSE.
 
-    Framing fields of a response without body (to HEAD, 1xx, 204, 304) are checked and then ignored.
+    Framing fields of a response without body (to HEAD, 1xx, 204, 304, 2xx to CONNECT) are checked and then ignored.
     Raises ProtocolError 502 where `request_body` would refuse.
     """
     body: int | None = UNTIL_CLOSE
@@ -37,9 +37,14 @@ def response_body(
         body = CHUNKED
     elif content_length is not None:
         body = _length(502, content_length)
-    if status < 200 or status == 204 or status == 304 or method == "HEAD":
+    if status < 200 or status == 204 or status == 304 or method == "HEAD" or is_tunnel(method, status):
         return 0
     return body
+
+
+def is_tunnel(method: str, status: int) -> bool:
+    """Say whether the connection is no HTTP any more behind this final response (RFC 9110 section 9.3.6)."""
+    return method == "CONNECT" and 200 <= status < 300
 
 
 def relayed_body(request_version: str, response_body: int | None) -> int | None:

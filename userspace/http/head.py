@@ -5,7 +5,7 @@ from typing import Final
 import httptools
 
 from userspace.http.events import UNTIL_CLOSE, Headers, ProtocolError, RequestHead, ResponseHead
-from userspace.http.framing import request_body, response_body
+from userspace.http.framing import is_tunnel, request_body, response_body
 from userspace.http.grammar import (
     FIELD,
     REQUEST_HEAD,
@@ -62,9 +62,10 @@ class _Sink:
 class RequestHeadReader:
     """Reads the heads of one connection's requests, in order."""
 
-    __slots__ = ("_limits", "_sink", "_parser")
+    __slots__ = ("_allows_connect", "_limits", "_sink", "_parser")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, allows_connect: bool = False) -> None:
+        self._allows_connect = allows_connect
         self._limits = limits
         self._sink = _Sink()
         self._parser: httptools.HttpRequestParser | None = None
@@ -80,7 +81,11 @@ class RequestHeadReader:
             raise ProtocolError(414, "request target is too long")
         method = METHODS.get(token)
         if method is None:
-            raise ProtocolError(405, "CONNECT") if token == b"CONNECT" else ProtocolError(501, "unknown method")
+            if token != b"CONNECT":
+                raise ProtocolError(501, "unknown method")
+            if not self._allows_connect:
+                raise ProtocolError(405, "CONNECT")
+            method = "CONNECT"
         parser = self._parser or httptools.HttpRequestParser(self._sink)
         self._parser = None
         switched, refusal = _parse(parser, block)
@@ -92,6 +97,8 @@ class RequestHeadReader:
         options = connection_options(noted.get(b"connection"))
         body = request_body(version, noted.get(b"transfer-encoding"), noted.get(b"content-length"))
         path, query, absolute = split_target(method, target)
+        if method == "CONNECT" and body != 0:
+            raise ProtocolError(400, "CONNECT with a body")
         if refusal is not None:
             raise ProtocolError(400, f"bad head: {refusal}")
         if not switched:
@@ -149,7 +156,7 @@ class ResponseHeadReader:
         body = response_body(method, status, version, noted.get(b"transfer-encoding"), noted.get(b"content-length"))
         if refusal is not None:
             raise ProtocolError(502, f"bad head: {refusal}")
-        if not switched and method != "HEAD":
+        if not switched and method != "HEAD" and not is_tunnel(method, status):
             if complete is not (body == 0):
                 raise ProtocolError(502, "where the body ends is in dispute")
             if complete and _is_plain(version, options, noted):

@@ -1,9 +1,10 @@
 """Field lines between the client and the endpoint: what is dropped, rewritten and added on the way."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from userspace.http.events import CHUNKED, UNTIL_CLOSE, Headers, RequestHead, ResponseHead
+from userspace.http.framing import is_tunnel
 
 HOP_BY_HOP: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade")
@@ -66,7 +67,7 @@ def request_fields(
     scheme: bytes,
     port: int,
     trusted: bool | None = None,
-    keep_upgrade: bool = False,
+    offered: bytes | None = None,
 ) -> Headers:
     """Return the fields to send to an endpoint.
 
@@ -74,11 +75,12 @@ def request_fields(
     `head.body` asks for (the caller encodes the body accordingly). `host` is what the endpoint shall see; `client` the
     client's address; `port` the port it connected to. `trusted` tells whose word about the client counts, as APISIX's
     trusted_addresses: None (none configured) appends to X-Forwarded-For, False starts it anew, True appends and keeps
-    the -Proto, -Host and -Port that the peer sent. `keep_upgrade` forwards Upgrade and asks for it in Connection.
+    the -Proto, -Host and -Port that the peer sent. `offered` is the Upgrade to send on.
     """
     drop = _REWRITTEN | head.connection if head.connection else _REWRITTEN
     kept: Headers = [(b"Host", host)]
     chain = b""
+    connection = b"" if offered is None else b"upgrade"
     told: dict[bytes, bytes] = {}
     for pair in head.headers:
         name = pair[0].lower()
@@ -88,6 +90,9 @@ def request_fields(
             chain = chain + b", " + pair[1] if chain else pair[1]
         elif trusted and name in _SENT_BY_TRUSTED:
             told[name] = pair[1]
+        elif name == b"te" and _wants_trailers(pair[1], head.connection):
+            kept.append((b"TE", b"trailers"))
+            connection = b"te, upgrade" if offered is not None else b"te"
     kept.append((b"X-Real-IP", client))
     kept.append((b"X-Forwarded-For", chain + b", " + client if chain and trusted is not False else client))
     kept.append((b"X-Forwarded-Proto", told.get(b"x-forwarded-proto", scheme)))
@@ -97,27 +102,38 @@ def request_fields(
         kept.append((b"Transfer-Encoding", b"chunked"))
     elif head.body or head.method in _BODY_EXPECTED:
         kept.append((b"Content-Length", b"%d" % head.body))
-    if keep_upgrade and head.upgrade is not None:
-        kept.append((b"Connection", b"upgrade"))
-        kept.append((b"Upgrade", head.upgrade))
+    if connection:
+        kept.append((b"Connection", connection))
+    if offered is not None:
+        kept.append((b"Upgrade", offered))
     return kept
+
+
+def request_trailers(trailers: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """Return the trailer fields to send to an endpoint. What is ours in a head is ours here: some servers put trailers
+    among the headers. The codec has refused those that mean something for framing, routing or authority."""
+    return [pair for pair in trailers if pair[0].lower() not in _REWRITTEN]
+
+
+def _wants_trailers(te: bytes, connection: frozenset[bytes]) -> bool:
+    return b"te" in connection and b"trailers" in [part.strip(b" \t") for part in te.lower().split(b",")]
 
 
 def response_fields(head: ResponseHead, request: RequestHead, body: int | None, keep_alive: bool) -> Headers:
     """Return the fields to send to the client that sent `request`.
 
     `body` is how the body will be framed (framing.relayed_body). Content-Length of a response to HEAD and of a 304
-    passes as sent: it tells of a body that is not there. 1xx and 204 get no framing. `keep_alive` False adds
-    `Connection: close`; 101 gets `Connection: upgrade` and its Upgrade.
+    passes as sent: it tells of a body that is not there. 1xx, 204 and 2xx to CONNECT get no framing. `keep_alive` False
+    adds `Connection: close`; 101 and 426 get `Connection: upgrade` and their Upgrade.
     """
     status = head.status
     keeps_length = status >= 200 and (status == 304 or request.method == "HEAD")
     drop = _RESPONSE_DROPPED | head.connection if head.connection else _RESPONSE_DROPPED
     kept = [pair for pair in head.headers if pair[0].lower() not in drop]
-    if status < 200:
-        if status == 101 and head.upgrade is not None:
-            kept.append((b"Connection", b"upgrade"))
-            kept.append((b"Upgrade", head.upgrade))
+    if (status == 101 or status == 426) and head.upgrade is not None:
+        kept.append((b"Connection", b"upgrade"))
+        kept.append((b"Upgrade", head.upgrade))
+    if status < 200 or is_tunnel(request.method, status):
         return kept
     if keeps_length:
         length = first_value(head.headers, b"content-length")

@@ -25,6 +25,7 @@ from userspace.http.events import (
 from userspace.http.grammar import BAD_BYTE, bad_byte, bad_request_line, bad_status_line
 from userspace.http.head import RequestHeadReader, ResponseHeadReader
 from userspace.http.limits import DEFAULT_LIMITS, Limits
+from userspace.http.upgrade import takes_up
 
 _HEAD, _COUNTED, _CHUNKED, _UNTIL_CLOSE, _STOPPED, _OVER = range(6)
 
@@ -161,9 +162,9 @@ class RequestParser(_MessageParser):
 
     __slots__ = ("_blank_seen", "_last", "_reader")
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, allows_connect: bool = False) -> None:
         super().__init__(limits, 400)
-        self._reader = RequestHeadReader(limits)
+        self._reader = RequestHeadReader(limits, allows_connect)
         self._blank_seen = False
         self._last = False
 
@@ -213,15 +214,16 @@ class RequestParser(_MessageParser):
 
 
 class ResponseParser(_MessageParser):
-    """Parses the responses of one upstream connection. `method` is that of the request that the first one answers."""
+    """Parses the responses of one upstream connection. `method` is that of the request that the first one answers,
+    `offered` the value of its Upgrade. Behind a 101, and behind a 2xx to CONNECT, what is unread is no HTTP."""
 
-    __slots__ = ("_interim", "_method", "_reader", "_reusable", "_upgrade_asked")
+    __slots__ = ("_interim", "_method", "_offered", "_reader", "_reusable")
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, method: str = "GET", upgrade_asked: bool = False) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, method: str = "GET", offered: bytes | None = None) -> None:
         super().__init__(limits, 502)
         self._reader = ResponseHeadReader(limits)
         self._method = method
-        self._upgrade_asked = upgrade_asked
+        self._offered = offered
         self._interim = 0
         self._reusable = False
 
@@ -230,10 +232,10 @@ class ResponseParser(_MessageParser):
         """True behind a complete response that left the connection open and nothing unread on it."""
         return self._reusable and self._state == _STOPPED and not self._held
 
-    def expect(self, method: str, upgrade_asked: bool = False) -> None:
+    def expect(self, method: str, offered: bytes | None = None) -> None:
         """Be ready for the response to the next request. Call only while `is_reusable`."""
         self._method = method
-        self._upgrade_asked = upgrade_asked
+        self._offered = offered
         self._interim = 0
         self._reusable = False
         self._state = _HEAD
@@ -261,11 +263,11 @@ class ResponseParser(_MessageParser):
             head = self._reader.read(data if end == len(data) else data[:end], self._method)
             events.append(head)
             if head.status >= 200:
-                self._reusable = head.keep_alive
+                self._reusable = head.keep_alive and not (self._method == "CONNECT" and head.status < 300)
                 return self._begin_body(head.body, data, end, events)
             if head.status == 101:
-                if not self._upgrade_asked or head.upgrade is None:
-                    raise ProtocolError(502, "101 without an upgrade")
+                if not takes_up(head, self._offered):
+                    raise ProtocolError(502, "101 to what was not offered")
                 return self._begin_body(0, data, end, events)
             self._interim += 1
             if self._interim > self._limits.max_interim_responses:

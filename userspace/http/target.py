@@ -10,15 +10,21 @@ MAX_AUTHORITY_BYTES = 253 + 2 + 6  # the longest DNS name, brackets, a port
 
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
 _AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)(?::([0-9]{0,5}))?")
+_WITH_PORT = re.compile(rb"[^:]:[0-9]{1,5}\Z")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def split_target(method: str, target: bytes) -> tuple[str, bytes, bytes | None]:
     """Return (normalised path, query without `?`, authority of an absolute-form target or None).
 
-    `*` stays "*" and is for OPTIONS only. The authority is not validated here. Raises ProtocolError 400.
+    `*` stays "*" and is for OPTIONS only. A target of CONNECT is an authority with a port, its path is taken for "/".
+    The authority is not validated here. Raises ProtocolError 400.
     """
     authority = None
+    if method == "CONNECT":
+        if _WITH_PORT.search(target) is None:
+            raise ProtocolError(400, "CONNECT without a port")
+        return "/", b"", target
     if target[:1] != b"/":
         if target == b"*":
             if method != "OPTIONS":
@@ -95,7 +101,7 @@ def origin_form(head: RequestHead) -> bytes:
     """Return the target to send to an endpoint: as the client sent it, without the scheme and authority of an
     absolute-form target."""
     target = head.target
-    if target[:1] == b"/" or target == b"*":
+    if target[:1] == b"/" or target == b"*" or head.method == "CONNECT":
         return target
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:

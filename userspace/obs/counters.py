@@ -25,6 +25,7 @@ TOTALS = (
     "accepted",  # client connections
     "refused",  # client connections answered 503 and closed at once, beyond max_connections
     "retries",
+    "tunnels",  # upgraded connections and those of CONNECT
     "upstream_connects",
     "upstream_reuses",
     "log_lines",
@@ -32,7 +33,17 @@ TOTALS = (
     "observations_dropped",  # outcomes of exchanges that passive checks were not told of
     "series_overflow",  # exchanges counted under OTHER because MAX_SERIES was reached
 )
-GAUGES = ("active", "reading", "writing", "waiting", "upstream_active", "upstream_idle", "revision", "rejected_objects")
+GAUGES = (
+    "active",
+    "reading",
+    "writing",
+    "waiting",
+    "tunnels",
+    "upstream_active",
+    "upstream_idle",
+    "revision",
+    "rejected_objects",
+)
 
 
 class Series:

@@ -21,6 +21,7 @@ _TOTALS = {
     "accepted": ("unilb_connections_accepted_total", "Client connections accepted."),
     "refused": ("unilb_connections_refused_total", "Client connections answered 503 at once: over max_connections."),
     "retries": ("unilb_upstream_retries_total", "Tries after the first of an exchange."),
+    "tunnels": ("unilb_tunnels_total", "Connections that became tunnels: upgrades and CONNECT."),
     "upstream_connects": ("unilb_upstream_connects_total", "Connections opened to endpoints."),
     "upstream_reuses": ("unilb_upstream_reuses_total", "Requests sent on a kept connection."),
     "log_lines": ("unilb_access_log_lines_total", "Access log lines handed to the writer."),
@@ -89,6 +90,9 @@ class WorkerTotals(Collector):
         for state in ("active", "idle"):
             upstream.add_sample(upstream.name, {"state": state}, self._gauge(f"upstream_{state}"))
         yield upstream
+        tunnels = Metric("unilb_tunnels", "Tunnels open now; each is an active client connection too.", "gauge")
+        tunnels.add_sample(tunnels.name, {}, self._gauge("tunnels"))
+        yield tunnels
 
     def _gauge(self, name: str) -> int:
         return sum(gauges.get(name, 0) for gauges in self._gauges.values())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from userspace.errors import LbError, Retry, Source
-from userspace.http.events import Body, Event, ProtocolError, RequestHead
+from userspace.http.events import Body, EndOfMessage, Event, ProtocolError, RequestHead
 from userspace.http.http1 import RequestParser
 from userspace.http.request import Peer
 from userspace.proxy import failures
@@ -47,7 +47,7 @@ class ClientConnection(Timed, asyncio.Protocol):
     def __init__(self, shared: "Shared") -> None:
         super().__init__()
         self.shared = shared
-        self.parser = RequestParser(shared.request_limits)
+        self.parser = RequestParser(shared.request_limits, shared.settings.allow_connect)
         self.peer = _NOBODY
         self.exchange: Exchange | None = None
         self.transport: asyncio.Transport | None = None
@@ -197,6 +197,11 @@ class ClientConnection(Timed, asyncio.Protocol):
         self.received, self.sent = unread, 0
         return counts
 
+    def carried(self, received: int, sent: int) -> None:
+        """Count what a tunnel carried."""
+        self.received += received
+        self.sent += sent
+
     def abort(self) -> None:
         """Reset the connection: the client must not take what it has for the whole."""
         if self.transport is not None:
@@ -232,7 +237,8 @@ class ClientConnection(Timed, asyncio.Protocol):
                 assert isinstance(event, Body)
                 exchange.request_body(event.data)
             else:
-                exchange.request_end()
+                assert isinstance(event, EndOfMessage)
+                exchange.request_end(event)
         if exchange is None:
             if not self.in_head and not self.parser.is_idle:
                 self.in_head = True

@@ -10,13 +10,13 @@ from userspace.http.target import origin_form
 _DEBUG = b"x-unilb-debug"
 
 
-def endpoint_head(request: Request, upstream: Upstream, endpoint: Endpoint, keep_upgrade: bool = False) -> bytes:
-    """Return the head to send to `endpoint`. `keep_upgrade` passes on what protocol the client wants to change to."""
+def endpoint_head(request: Request, upstream: Upstream, endpoint: Endpoint, offered: bytes | None = None) -> bytes:
+    """Return the head to send to `endpoint`. `offered` are the protocols that it may change to."""
     head, peer = request.head, request.peer
     host = request.upstream_host or host_for(head, upstream, endpoint)
     client = peer.field if request.remote_addr is peer.address else request.remote_addr.encode("ascii")
     scheme = peer.scheme.encode("ascii")
-    fields = request_fields(head, host, client, scheme, peer.server_port, peer.trusted, keep_upgrade)
+    fields = request_fields(head, host, client, scheme, peer.server_port, peer.trusted, offered)
     return serialize_request_head(request.method, target_of(request), fields)
 
 

@@ -13,6 +13,8 @@ from userspace.config.compiled import CompiledRoute, CompiledUpstream
 from userspace.errors import LbError
 from userspace.http.body_variables import BodyWanted
 from userspace.http.events import CHUNKED, Body, EndOfMessage, Event, ProtocolError, RequestHead, ResponseHead
+from userspace.http.framing import is_tunnel
+from userspace.http.headers import request_trailers
 from userspace.http.request import Request
 from userspace.plugins.chain import EMPTY as NO_PLUGINS
 from userspace.plugins.outcome import Reply
@@ -26,6 +28,7 @@ from userspace.proxy.relay import Relay, interim
 from userspace.proxy.replies import CONTINUE, ROUTE_NOT_FOUND
 from userspace.proxy.request_body import RequestBody
 from userspace.proxy.stick import Stick
+from userspace.proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from userspace.proxy.connection import ClientConnection
@@ -47,8 +50,10 @@ class Exchange:
     forward: Forward | None = None
     answer: ResponseHead | None = None  # as the endpoint gave it
     relay: Relay | None = None
+    tunnel: Tunnel | None = None
     error: LbError | None = None
     is_complete = False  # the whole request has come
+    is_switching = False  # a tunnel follows the answer
     is_over = False
     inspects_body = False  # it is decided by the body, which has not all come yet
     status = 0
@@ -70,13 +75,13 @@ class Exchange:
             self.body = RequestBody(self.head.body is CHUNKED)
         self.body.add(data)
 
-    def request_end(self) -> None:
+    def request_end(self, event: EndOfMessage) -> None:
         """The request is complete."""
         self.is_complete = True
         if self.head.body is CHUNKED:
             if self.body is None:
                 self.body = RequestBody(True)
-            self.body.end()
+            self.body.end(request_trailers(event.trailers))
 
     def begin(self) -> None:
         """Decide. Called once, with what came of the body in the same read already taken, and once more when the
@@ -86,7 +91,10 @@ class Exchange:
         try:
             if self.shared.path_rules is not None:
                 self.shared.path_rules.apply(request)
-            route = self.route = request.route = router.match(request)
+            route = router.match(request)
+            if route is not None and request.method == "CONNECT" and route.methods is None:
+                route = None  # who wants tunnels says so
+            self.route = request.route = route
             rules = router.plugins.rules
             chain = NO_PLUGINS if route is None else route.chain
             if chain.inspects_body or rules.inspects_body:
@@ -159,9 +167,15 @@ class Exchange:
                 self.relay.body(event.data, out)
             elif kind is ResponseHead:
                 assert isinstance(event, ResponseHead)
+                if event.status == 101 and not self.is_complete:
+                    forward.failed(failures.bad_response("101 ahead of the request's end"))
+                    return
                 self._answer_head(event, out)
             else:
                 assert isinstance(event, EndOfMessage) and self.relay is not None
+                if self.is_switching:
+                    self._begin_tunnel(forward, out)
+                    return
                 self.relay.end(event, out)
                 forward.release()
                 self.client.write(out)
@@ -178,6 +192,20 @@ class Exchange:
             self.client.abort()  # never a clean end: the client must see that the rest is missing
         else:
             self._reply(status, failures.text_of(status))
+
+    # What the tunnel calls.
+
+    def note(self, error: LbError) -> None:
+        """Remember and count why it ends."""
+        self.error = error
+        self.shared.counters.error(error.source.value, error.kind)
+
+    def tunnel_over(self) -> None:
+        """Both connections are gone."""
+        if not self.is_over:
+            assert self.forward is not None
+            self.forward.drop()
+            self._finish()
 
     # Deciding.
 
@@ -227,7 +255,8 @@ class Exchange:
     # Answering.
 
     def _answer_head(self, answer: ResponseHead, out: list[bytes]) -> None:
-        if answer.status < 200:
+        self.is_switching = answer.status == 101 or is_tunnel(self.head.method, answer.status)
+        if answer.status < 200 and not self.is_switching:
             interim(answer, self, out)
             return
         self.answer = answer
@@ -236,6 +265,13 @@ class Exchange:
         relay = self.relay = Relay(self, answer, out)
         self.status = relay.status
         self.keep_alive = relay.keep_alive
+
+    def _begin_tunnel(self, forward: Forward, out: list[bytes]) -> None:
+        upstream = forward.upstream
+        assert upstream is not None
+        self.client.write(out)
+        self.tunnel = Tunnel(self, upstream, forward.read_ticks)
+        self.tunnel.begin()
 
     def _reply(self, status: int, text: str) -> None:
         """Answer with an error of ours."""
@@ -257,6 +293,8 @@ class Exchange:
 
     def _finish(self) -> None:
         self.is_over = True
+        if self.tunnel is not None:
+            self.client.carried(*self.tunnel.take_bytes())
         if self.deciding is not None:
             self.deciding.cancel()
         record(self)

@@ -34,6 +34,7 @@ RESET: Final = LbError("reset", Source.UPSTREAM, Retry.IF_REUSED)
 CLOSED: Final = LbError("closed", Source.UPSTREAM, Retry.IF_REUSED)
 TRUNCATED: Final = LbError("truncated", Source.UPSTREAM, Retry.NEVER)
 CLIENT_GONE: Final = LbError("gone", Source.CLIENT, Retry.NEVER)
+TUNNEL_IDLE: Final = LbError("tunnel_idle", Source.CLIENT, Retry.NEVER)
 DRAINED: Final = LbError("drained", Source.INTERNAL, Retry.NEVER)
 
 

@@ -8,6 +8,7 @@ from control.model.upstream import Endpoint
 from userspace.config.compiled import CompiledRoute, CompiledUpstream
 from userspace.errors import LbError, Retry
 from userspace.http.events import Event
+from userspace.http.upgrade import offers
 from userspace.proxy import failures
 from userspace.proxy.endpoint_head import endpoint_head
 from userspace.proxy.observations import code_of
@@ -41,6 +42,7 @@ class Forward:
         self.exchange = exchange
         self.shared = exchange.shared
         self.compiled = compiled
+        self.route = route
         self.timeout = route.timeout_with(compiled)
         self.read_ticks = self.shared.wheel.ticks(self.timeout.read)
 
@@ -192,8 +194,11 @@ class Forward:
         self.upstream = upstream
         self.reused = upstream.served > 0
         request, body = exchange.request, exchange.body
-        upstream.assign(self, request.method)
-        head = endpoint_head(request, compiled.upstream, endpoint)
+        offered = None
+        if exchange.head.upgrade is not None and self.route.route.enable_websocket:
+            offered = offers(exchange.head)
+        upstream.assign(self, request.method, offered)
+        head = endpoint_head(request, compiled.upstream, endpoint, offered)
         self.sent_at = perf_counter()
         self.sent = True
         upstream.write([head] if body is None else [head, *body.take_all()])

@@ -74,6 +74,8 @@ class Relay:
         assert run is not None
         response = Response(answer.status, answer.headers, False)
         run.header_filter(response)
+        if exchange.is_switching:
+            return replace(answer, headers=response.headers)
         body = answer.body
         if response.transforms and may_have_body(exchange.head.method, response.status):
             self._transforms = response.transforms

@@ -1,6 +1,7 @@
 """The body of one request on its way to an endpoint: framed, bounded, and kept a while in case it is sent again."""
 
-from userspace.http.chunked import LAST_CHUNK, encode_chunk
+from userspace.http.chunked import encode_chunk, encode_end
+from userspace.http.events import Headers
 
 REPLAY_BYTES = 64 << 10
 """Of a body already sent, at most this much is kept in case an idempotent request has to be sent again."""
@@ -10,12 +11,12 @@ class RequestBody:
     """Pieces come in with `add` and `end`, and go out with `take` and, on another connection, `take_all`. `size`: bytes
     that came in, without framing."""
 
-    __slots__ = ("_chunked", "_ends", "_pending", "_sent", "_sent_bytes", "size")
+    __slots__ = ("_chunked", "_end", "_pending", "_sent", "_sent_bytes", "size")
 
     def __init__(self, chunked: bool) -> None:
         self.size = 0
         self._chunked = chunked
-        self._ends = False
+        self._end = b""  # what is still to be sent behind the last piece
         self._pending: list[bytes] = []
         self._sent: list[bytes] = []
         self._sent_bytes = 0
@@ -30,9 +31,10 @@ class RequestBody:
         self.size += len(data)
         self._pending.append(data)
 
-    def end(self) -> None:
-        """The body is complete. Trailers are not passed on: RFC 9110 section 6.5.1 lets a gateway discard them."""
-        self._ends = self._chunked
+    def end(self, trailers: Headers) -> None:
+        """The body is complete. Only a chunked one has trailers."""
+        if self._chunked:
+            self._end = encode_end(trailers)
 
     def whole(self) -> bytes:
         """All that came, without framing. Only before the first `take`."""
@@ -45,9 +47,9 @@ class RequestBody:
         pieces, self._pending = self._pending, []
         if self._chunked:
             pieces = [part for piece in pieces for part in encode_chunk(piece)]
-            if self._ends:
-                self._ends = False
-                pieces.append(LAST_CHUNK)
+            if self._end:
+                pieces.append(self._end)
+                self._end = b""
         self._sent_bytes += sum(map(len, pieces))
         if self.is_replayable:
             self._sent += pieces

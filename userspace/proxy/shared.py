@@ -52,6 +52,7 @@ class Shared:
         "send_ticks",
         "settings",
         "trusts",
+        "tunnels",
         "unserved",
         "wheel",
     )
@@ -71,6 +72,7 @@ class Shared:
         self.observations = Observations(loop)
         self.connections: set[ClientConnection] = set()
         self.is_draining = False
+        self.tunnels = 0  # open now
         self.on_empty: Callable[[], None] = _nothing
         self.on_trouble: Callable[[str], None] = _ignore
         self.request_limits = settings.request_limits

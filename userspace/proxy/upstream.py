@@ -41,14 +41,14 @@ class UpstreamConnection(Timed, asyncio.Protocol):
         assert self.transport is not None
         return cast(int, self.transport.get_extra_info("socket").fileno())
 
-    def assign(self, forward: "Forward", method: str) -> None:
-        """Serve this request next; the response is that to `method`."""
+    def assign(self, forward: "Forward", method: str, offered: bytes | None) -> None:
+        """Serve this request next; the response is that to `method`, and may take up one of the protocols `offered`."""
         self.forward = forward
         self.served += 1
         if self.parser is None:
-            self.parser = ResponseParser(self.shared.response_limits, method)
+            self.parser = ResponseParser(self.shared.response_limits, method, offered)
         else:
-            self.parser.expect(method)
+            self.parser.expect(method, offered)
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Send; never blocks. `is_full` tells whether to hold the next back until `Forward.flow_changed`."""

@@ -159,6 +159,7 @@ class Worker:
         gauges["active"] = len(shared.connections)
         gauges["writing"], gauges["reading"] = busy, reading
         gauges["waiting"] = len(shared.connections) - busy - reading
+        gauges["tunnels"] = shared.tunnels
         gauges["upstream_active"], gauges["upstream_idle"] = shared.pools.counts()
         gauges["revision"] = self._router.snapshot.revision
         gauges["rejected_objects"] = len(self._router.snapshot.rejected)

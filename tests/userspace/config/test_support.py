@@ -15,7 +15,6 @@ ROUTE = [
     ("script", "local _M = {} return _M"),
     ("script_id", "1"),
     ("filter_func", "function(vars) return true end"),
-    ("enable_websocket", True),
 ]
 UPSTREAM = [
     ("type", {"type": "chash", "key": "remote_addr"}),
@@ -36,7 +35,7 @@ PLUGINS: list[tuple[dict[str, Any], str]] = [
 ]
 HARMLESS: list[dict[str, Any]] = [
     {"vars": []},
-    {"enable_websocket": False},
+    {"enable_websocket": True},
     {"plugins": {"cors": {"_meta": {"disable": True}}}},
     {"plugins": {"sticky": {"_meta": {"priority": 5, "disable": False, "error_response": "x"}}}},
 ]

@@ -7,6 +7,7 @@ from userspace.http.headers import (
     connection_options,
     first_value,
     request_fields,
+    request_trailers,
     response_fields,
     values,
     without,
@@ -22,11 +23,11 @@ CLIENT = [
 
 
 def to_endpoint(
-    headers: Headers, trusted: bool | None = None, keep_upgrade: bool = False, **changes: object
+    headers: Headers, trusted: bool | None = None, offered: bytes | None = None, **changes: object
 ) -> Headers:
     head = request(headers, **changes)
     head.connection = connection_options(b", ".join(values(headers, b"connection")) or None)
-    return request_fields(head, b"a.example:8080", b"203.0.113.9", b"http", 80, trusted, keep_upgrade)
+    return request_fields(head, b"a.example:8080", b"203.0.113.9", b"http", 80, trusted, offered)
 
 
 def test_a_request_is_sent_on_with_host_first_and_the_client_named() -> None:
@@ -107,9 +108,32 @@ def test_the_framing_sent_on_is_the_one_that_was_understood(method: str, body: i
 def test_an_upgrade_is_sent_on_only_when_asked_to() -> None:
     headers = [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"), (b"Sec-WebSocket-Key", b"k")]
     assert first_value(to_endpoint(headers, upgrade=b"websocket"), b"upgrade") is None
-    sent = to_endpoint(headers, keep_upgrade=True, upgrade=b"websocket")
+    sent = to_endpoint(headers, offered=b"websocket", upgrade=b"websocket")
     assert sent[-2:] == [(b"Connection", b"upgrade"), (b"Upgrade", b"websocket")]
-    assert to_endpoint([], keep_upgrade=True) == [(b"Host", b"a.example:8080"), *CLIENT]
+    assert to_endpoint([]) == [(b"Host", b"a.example:8080"), *CLIENT]
+
+
+@pytest.mark.parametrize(
+    ("te", "connection", "goes_on"),
+    [
+        (b"trailers", b"TE", True),
+        (b"deflate;q=0.5, Trailers", b"close, te", True),
+        (b"deflate", b"TE", False),
+        (b"trailers", b"close", False),
+    ],
+)
+def test_a_client_that_takes_trailers_is_asked_for_them_in_our_own_name(
+    te: bytes, connection: bytes, goes_on: bool
+) -> None:
+    sent = to_endpoint([(b"TE", te), (b"Connection", connection)])
+    assert [pair for pair in sent if pair[0] in (b"TE", b"Connection")] == (
+        [(b"TE", b"trailers"), (b"Connection", b"te")] if goes_on else []
+    )
+
+
+def test_trailers_go_on_without_what_a_head_may_not_bring_either() -> None:
+    sent = [(b"X-Sum", b"1"), (b"x-real-ip", b"9.9.9.9"), (b"X_Forwarded_For", b"9.9.9.9"), (b"TE", b"trailers")]
+    assert request_trailers(sent) == [(b"X-Sum", b"1")]
 
 
 SENT = [
@@ -135,6 +159,15 @@ SENT = [
         ("GET", "1.1", 204, 0, True, []),
         ("GET", "1.1", 103, 0, True, []),
         ("GET", "1.1", 101, 0, True, [(b"Connection", b"upgrade"), (b"Upgrade", b"websocket")]),
+        ("CONNECT", "1.1", 200, 0, False, []),
+        ("CONNECT", "1.1", 403, 0, True, [(b"Content-Length", b"0")]),
+        (
+            *("GET", "1.1", 426, 7, False),
+            [
+                *[(b"Connection", b"upgrade"), (b"Upgrade", b"websocket")],
+                *[(b"Content-Length", b"7"), (b"Connection", b"close")],
+            ],
+        ),
     ],
 )
 def test_a_response_is_framed_for_the_client_that_asked(

@@ -346,13 +346,61 @@ def test_a_response_cut_short_is_told_from_a_complete_one(data: bytes) -> None:
 def test_switching_protocols_leaves_the_rest_unread() -> None:
     data = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x02hi"
     for pieces in ([data], [*bytewise(data[:-4]), data[-4:]]):
-        parser = ResponseParser(method="GET", upgrade_asked=True)
+        parser = ResponseParser(method="GET", offered=b"websocket")
         events = responses(parser, pieces)
         assert response_of(events).upgrade == b"websocket"
         assert events[1:] == [END_OF_MESSAGE]
         assert parser.take_unread() == b"\x81\x02hi"
-    with pytest.raises(ProtocolError, match="101 without an upgrade"):
-        ResponseParser(method="GET").feed(data)
+    for offered in (None, b"irc"):
+        with pytest.raises(ProtocolError, match="101 to what was not offered"):
+            ResponseParser(method="GET", offered=offered).feed(data)
+
+
+@pytest.mark.parametrize("framing", [b"", b"Content-Length: 9\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_a_tunnel_begins_right_behind_the_answer_to_connect(framing: bytes) -> None:
+    data = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\x16\x03"
+    for pieces in ([data], [*bytewise(data[:-2]), data[-2:]]):
+        parser = ResponseParser(method="CONNECT")
+        assert responses(parser, pieces)[1:] == [END_OF_MESSAGE]
+        assert not parser.is_reusable
+        assert parser.take_unread() == b"\x16\x03"
+    refused = ResponseParser(method="CONNECT")
+    assert refused.feed(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")[1:] == [Body(b"no"), END_OF_MESSAGE]
+    assert refused.is_reusable
+
+
+def test_connect_is_read_where_it_is_allowed_and_what_follows_is_left_alone() -> None:
+    data = b"CONNECT B.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n\x16\x03"
+    for pieces in ([data], [*bytewise(data[:-2]), data[-2:]]):
+        parser = RequestParser(allows_connect=True)
+        events = [event for piece in pieces for event in parser.feed(piece)]
+        head = head_of(events)
+        assert (head.method, head.target, head.authority, head.host) == (
+            *("CONNECT", b"B.example:443"),
+            *("B.example:443", "b.example"),
+        )
+        assert (head.path, head.query, head.body, events[1:]) == ("/", b"", 0, [END_OF_MESSAGE])
+        assert parser.take_unread() == b"\x16\x03"
+
+
+@pytest.mark.parametrize(
+    ("line", "framing"),
+    [
+        (b"a.example", b""),
+        (b"/", b""),
+        (b"http://a.example:80/", b""),
+        (b"user@a.example:443", b""),
+        (b"a.example:0", b""),
+        (b"a.example:65536", b""),
+        (b"a.example:443", b"Content-Length: 3\r\n"),
+        (b"a.example:443", b"Transfer-Encoding: chunked\r\n"),
+    ],
+)
+def test_connect_names_a_host_and_a_port_and_has_no_body(line: bytes, framing: bytes) -> None:
+    with pytest.raises(ProtocolError, match="400"):
+        RequestParser(allows_connect=True).feed(
+            b"CONNECT " + line + b" HTTP/1.1\r\nHost: a.example\r\n" + framing + b"\r\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,27 @@ async def test_trailers_of_a_chunked_response_reach_the_client(tmp_path: Path) -
         assert (await client.hear_end()).endswith(b"\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n")
 
 
+async def test_trailers_of_a_request_reach_the_endpoint_without_what_is_ours(tmp_path: Path) -> None:
+    heads: list[bytes] = []
+
+    async def endpoint(speaker: Speaker) -> None:
+        heads.append(await speaker.hear_head())
+        assert await speaker.hear(8) == b"2\r\nok\r\n0"
+        heads.append(await speaker.hear_head())
+        await speaker.say(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with Stage(tmp_path, endpoint) as stage:
+        client = await stage.client()
+        await client.say(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+            b"TE: deflate, trailers\r\nConnection: TE\r\n\r\n"
+            b"2\r\nok\r\n0\r\nX-Sum: 7\r\nX-Forwarded-For: 9.9.9.9\r\nX_Real_IP: 9.9.9.9\r\n\r\n"
+        )
+        await client.hear_message()
+    assert b"\r\nTE: trailers\r\n" in heads[0] and b"\r\nConnection: te\r\n" in heads[0]
+    assert heads[1] == b"\r\nX-Sum: 7\r\n\r\n"
+
+
 async def test_interim_responses_are_passed_on_to_http_1_1_only(tmp_path: Path) -> None:
     async def endpoint(speaker: Speaker) -> None:
         await speaker.hear_head()

@@ -6,14 +6,14 @@ def test_a_body_of_known_length_goes_out_as_it_came_in() -> None:
     body.add(b"abc")
     assert body.take() == [b"abc"]
     body.add(b"def")
-    body.end()
+    body.end([])
     assert body.take() == [b"def"] and body.take() == []
 
 
 def test_a_chunked_body_is_framed_anew() -> None:
     body = RequestBody(chunked=True)
     body.add(b"a" * 26)
-    body.end()
+    body.end([])
     assert b"".join(body.take()) == b"1a\r\n" + b"a" * 26 + b"\r\n0\r\n\r\n"
 
 
@@ -44,7 +44,7 @@ def test_it_can_be_looked_at_whole_before_it_is_sent() -> None:
     assert body.whole() == b"" and body.size == 0
     body.add(b"one")
     body.add(b"two")
-    body.end()
+    body.end([])
     assert body.whole() == b"onetwo" and body.size == 6
     assert b"".join(body.take()) == b"6\r\nonetwo\r\n0\r\n\r\n"
     assert body.take() == []
