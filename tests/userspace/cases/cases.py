@@ -78,6 +78,11 @@ class Unit:
         """What its cases sleep."""
         return sum(step.get("seconds", 0) for case in self.cases for step in case.get("steps", ()))
 
+    def server(self, which: int) -> tuple[tuple[str, ...], bool]:
+        """What the server of one of its cases is started with; a file is changed while it runs."""
+        profile = profile_of(self.cases[which])
+        return profile.options, profile.file is not None
+
 
 def is_for_gateways(group: str, file: str) -> bool:
     """False for files about plugins that gateways do not serve."""

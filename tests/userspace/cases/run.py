@@ -10,7 +10,6 @@ What a case does: `python3 ../shared/cases/apisix/replay.py show ../shared/cases
 import argparse
 import json
 import os
-import queue
 import subprocess
 import sys
 import threading
@@ -26,6 +25,8 @@ from tests.userspace.cases.place import inside
 EXCEPTIONS = Path(__file__).with_name("exceptions.txt")
 # What the cases wait for is mostly time, not the processor.
 JOBS = (os.cpu_count() or 1) + 2
+# Seconds that a unit sleeps, from which on it is not left for the end.
+LONG = 3.0
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ class Outcome:
 def replay(wanted: Iterable[Unit], jobs: int = JOBS) -> list[Outcome]:
     """Replay units, several at a time; the longest first. The outcomes come in the order of `wanted`."""
     all_units = list(wanted)
-    waiting: queue.SimpleQueue[Unit] = queue.SimpleQueue()
-    for unit in sorted(all_units, key=lambda unit: (-unit.seconds, -len(unit.cases))):
-        waiting.put(unit)
+    waiting = Waiting(all_units)
     outcomes: dict[str, list[Outcome]] = {}
     threads = [threading.Thread(target=_work, args=(waiting, outcomes)) for _ in range(min(jobs, len(all_units)))]
     for thread in threads:
@@ -53,15 +52,31 @@ def replay(wanted: Iterable[Unit], jobs: int = JOBS) -> list[Outcome]:
     return [outcome for unit in all_units for outcome in outcomes[unit.file]]
 
 
-def _work(waiting: "queue.SimpleQueue[Unit]", outcomes: dict[str, list[Outcome]]) -> None:
+class Waiting:
+    """Units that are still to be replayed: those that take long first, then what the gateway at hand can serve."""
+
+    def __init__(self, wanted: Iterable[Unit]) -> None:
+        self._units = sorted(wanted, key=lambda unit: (-unit.seconds, -len(unit.cases)))
+        self._lock = threading.Lock()
+
+    def next(self, server: object) -> Unit | None:
+        """Take one; `server`: the server of the unit before."""
+        with self._lock:
+            if not self._units:
+                return None
+            if self._units[0].seconds >= LONG:
+                return self._units.pop(0)
+            fitting = (number for number, unit in enumerate(self._units) if unit.server(0) == server)
+            return self._units.pop(next(fitting, 0))
+
+
+def _work(waiting: Waiting, outcomes: dict[str, list[Outcome]]) -> None:
     command = inside([sys.executable, "-m", "tests.userspace.cases.stage"])
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stage:
         assert stage.stdin is not None and stage.stdout is not None
-        while True:
-            try:
-                unit = waiting.get_nowait()
-            except queue.Empty:
-                break
+        server: object = None
+        while (unit := waiting.next(server)) is not None:
+            server = unit.server(-1)
             found = outcomes[unit.file] = []
             if stage.poll() is None:
                 stage.stdin.write(json.dumps({"group": unit.group, "file": unit.file}) + "\n")
