@@ -90,7 +90,8 @@ class Route:
     At most one of `upstream_id` and `upstream` is set; with neither, and none from the service, requests get 503.
     `plugins`: name -> configuration, disabled ones too; `sticky` is read from them. `enable_websocket`: None for the
     service's word. `remote_addrs`: networks, () for any. `vars`: a well-formed expression (expr.py) as JSON, b"" for
-    none: parsed, a hundred thousand of them would fill the memory."""
+    none: parsed, a hundred thousand of them would fill the memory. `filter_func`: a Lua
+    function of variables."""
 
     id: str
     uris: tuple[str, ...]
@@ -109,6 +110,7 @@ class Route:
     enable_websocket: bool | None = None
     remote_addrs: tuple[str, ...] = ()
     vars: bytes = b""
+    filter_func: str | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -144,6 +146,7 @@ class Route:
             enable_websocket=doc.get("enable_websocket"),
             remote_addrs=tuple(_one_of(doc, "remote_addr", "remote_addrs")),
             vars=orjson.dumps(doc["vars"]) if doc.get("vars") else b"",
+            filter_func=doc.get("filter_func"),
         )
 
 

@@ -5,26 +5,36 @@ from functools import lru_cache
 from control.model.route import Route
 from userspace.net import Networks
 from userspace.routing.expr import Condition, all_of, compile_expression
+from userspace.routing.lua import compile_function
+from userspace.routing.lua_syntax import LuaError
+from userspace.routing.pattern import PatternError
 from userspace.routing.uri_pattern import read_uri
 
 
 def condition_of(route: Route) -> Condition | None:
-    """Return what else must hold, None for nothing. Cheap to ask comes first. Raises PatternError."""
+    """Return what else must hold, None for nothing. Cheap to ask comes first. Raises PatternError, LuaError."""
     parts: list[Condition] = []
     if route.remote_addrs:
         parts.append(_comes_from(route.remote_addrs))
     if route.vars:
         parts.append(compile_expression(route.vars))
+    if route.filter_func is not None:
+        parts.append(compile_function(route.filter_func))
     return all_of(parts) if parts else None
 
 
 def check_conditions(route: Route) -> None:
-    """Raise PatternError, with the field's name, when gateways cannot do what a route asks for."""
-    for field, compile_it in (("uri", _read_uris), ("vars", condition_of)):
-        try:
-            compile_it(route)
-        except ValueError as error:
-            raise type(error)(f'property "{field}": {error}') from None
+    """Raise ValueError, with the field's name, when gateways cannot do what a route asks for."""
+    try:
+        _read_uris(route)
+    except PatternError as error:
+        raise ValueError(f'property "uri": {error}') from None
+    try:
+        condition_of(route)
+    except LuaError as error:
+        raise ValueError(f'property "filter_func": {error}') from None
+    except PatternError as error:
+        raise ValueError(f'property "vars": {error}') from None
 
 
 def _read_uris(route: Route) -> None:

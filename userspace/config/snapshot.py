@@ -136,7 +136,7 @@ def _read(kind: str, id: str, value: bytes) -> tuple[Any, str | None, bool]:
         parsed = _READERS[kind](document, id)
         why = unserved(kind, document, parsed)
         if why is not None:
-            parsed = refused(parsed) if kind == "route" and matches_as_written(document, parsed) else None
+            parsed = refused(parsed) if kind == "route" and matches_as_written(parsed) else None
         return parsed, why, False
     except ModelError as error:
         return None, str(error), True

@@ -11,7 +11,6 @@ from control.model.plugins import is_disabled
 from control.model.route import Route
 from userspace.config.conditions import check_conditions
 from userspace.plugins.registry import FILTERS
-from userspace.routing.pattern import PatternError
 
 # Fields that are not served -> the values that ask for nothing. (): the field must be absent.
 _Unserved = Mapping[str, tuple[Any, ...]]
@@ -27,9 +26,7 @@ UPSTREAM: Final[_Unserved] = {
 ROUTE: Final[_Unserved] = {
     "script": (),
     "script_id": (),
-    "filter_func": (),
 }
-CONDITIONS: Final = frozenset({"filter_func"})
 SERVICE: Final[_Unserved] = {"script": ()}
 FIELDS: Final[Mapping[str, _Unserved]] = {"upstream": UPSTREAM, "route": ROUTE, "service": SERVICE}
 PLUGINS: Final = frozenset({"sticky", *FILTERS})
@@ -64,16 +61,15 @@ def unserved(kind: str, document: Any, parsed: Any) -> str | None:
     return _plugin(document.get("plugins", {}))
 
 
-def matches_as_written(document: Mapping[str, Any], route: Route) -> bool:
+def matches_as_written(route: Route) -> bool:
     """True when gateways serve all conditions of a route, whatever they can not do for what it matches."""
-    conditions = {field: harmless for field, harmless in ROUTE.items() if field in CONDITIONS}
-    return _first(conditions, document) is None and _condition(route) is None
+    return _condition(route) is None
 
 
 def _condition(route: Route) -> str | None:
     try:
         check_conditions(route)
-    except PatternError as error:
+    except ValueError as error:
         return str(error)
     return None
 

@@ -45,6 +45,16 @@ class Pattern:
         taken = (match.group(0), *match.groups())
         return tuple(None if part is None else part.decode("utf-8", "surrogateescape") for part in taken)
 
+    def span(self, text: str) -> tuple[int, int] | None:
+        """Where the first match begins and ends, in characters."""
+        data = _bytes(text)
+        match = self._expression.search(data)
+        if match is None:
+            return None
+        before, taken = data[: match.start()], data[match.start() : match.end()]
+        start = len(before.decode("utf-8", "surrogateescape"))
+        return start, start + len(taken.decode("utf-8", "surrogateescape"))
+
     def sub(self, text: str, replacement: "Replacement", once: bool = True) -> tuple[str, int]:
         """Return `text` with the first match replaced, or every match, and how many were."""
         data, count = self.sub_bytes(_bytes(text), replacement, once)

@@ -3,7 +3,6 @@ import pytest
 from control.model.route import Route
 from tests.requests import request
 from userspace.config.conditions import check_conditions, condition_of
-from userspace.routing.pattern import PatternError
 
 
 def route(**fields: object) -> Route:
@@ -30,6 +29,8 @@ def test_a_route_without_conditions_has_none() -> None:
         ({"vars": [["arg_a", "==", "2"]]}, False),
         ({"vars": [["arg_a", "==", "1"]], "remote_addr": "10.0.0.1"}, False),
         ({"vars": [["arg_a", "==", "1"]], "remote_addr": "192.0.2.0/24"}, True),
+        ({"filter_func": "function(vars) return vars.arg_a == '1' end"}, True),
+        ({"filter_func": "function(vars) return vars.arg_a == 1 end"}, False),
     ],
 )
 def test_all_conditions_must_hold(fields: dict[str, object], matches: bool) -> None:
@@ -47,9 +48,10 @@ def test_the_client_is_who_plugins_say_it_is() -> None:
     ("fields", "says"),
     [
         ({"vars": [["arg_a", "~~", "(?=x)"]]}, 'property "vars": regular expression'),
+        ({"filter_func": "function(vars) while true do end end"}, 'property "filter_func": line 1'),
         ({"uri": "/" + "*/" * 2000}, 'property "uri": regular expression'),
     ],
 )
 def test_what_cannot_be_served_is_named_with_its_field(fields: dict[str, object], says: str) -> None:
-    with pytest.raises(PatternError, match=says):
+    with pytest.raises(ValueError, match=says):
         check_conditions(route(**fields))

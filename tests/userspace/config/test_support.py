@@ -9,12 +9,10 @@ from tests.userspace.config.objects_in_store import plugin_config, route, servic
 from userspace.config.compile_routing import Router
 from userspace.config.merge import NOT_SERVED
 from userspace.config.snapshot import EMPTY, apply
-from userspace.config.support import CONDITIONS
 
 ROUTE = [
     ("script", "local _M = {} return _M"),
     ("script_id", "1"),
-    ("filter_func", "function(vars) return true end"),
 ]
 UPSTREAM = [
     ("type", {"type": "chash", "key": "remote_addr"}),
@@ -46,7 +44,7 @@ def test_a_route_that_asks_for_more_is_rejected(field: str, value: Any) -> None:
     key, stored = route("r1", upstream_id="u1", **{field: value})
     snapshot = apply(EMPTY, 1, [(key, stored), upstream()])
     assert dict(snapshot.rejected) == {key: f'property "{field}": not served by unilb'}
-    assert {r.upstream_id for r in snapshot.routes.values()} == (set() if field in CONDITIONS else {NOT_SERVED})
+    assert {r.upstream_id for r in snapshot.routes.values()} == {NOT_SERVED}
 
 
 def test_what_a_refused_route_matches_does_not_reach_a_wider_one() -> None:
