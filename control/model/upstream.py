@@ -7,6 +7,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any, Self
 
 from control.model.addresses import IPV4
+from control.model.balancing import PANIC_THRESHOLD, WARM_UP, ZONE_PREFERENCE, WarmUp
 from control.model.errors import ModelError
 from control.model.fields import CERTIFICATE, COMMON, HOST, ID, PORT, PRIVATE_KEY, TIMEOUT, text_of_id
 from control.model.health import SCHEMA as CHECKS
@@ -67,6 +68,9 @@ SCHEMA = {
         },
         "hash_on": {"type": "string", "enum": ["vars", "header", "cookie", "consumer", "vars_combinations"]},
         "key": {"type": "string"},
+        "warm_up_conf": WARM_UP,
+        "zone_preference": ZONE_PREFERENCE,
+        "panic_threshold": PANIC_THRESHOLD,
         "checks": CHECKS,
         "tls": TLS,
         "discovery_type": {"type": "string"},
@@ -110,6 +114,7 @@ class Endpoint:
     `host` is what is connected to: an IPv4 or IPv6 address (no brackets) or a domain name; for an endpoint in a VPC it
     is the unique IP, and `vpc_id`, `vpc_ip` say whose it stands for. Lower priorities wait for all higher ones to fail.
     `domain`: the name that `host`, an address, was resolved from.
+    `zone`: where it stands, for upstreams with a zone preference.
     """
 
     host: str
@@ -119,6 +124,11 @@ class Endpoint:
     vpc_id: str | None = None
     vpc_ip: str | None = None
     domain: str | None = None
+    zone: str | None = None
+
+    def __hash__(self) -> int:
+        """Requests look endpoints up: two of the seven fields tell them apart well enough."""
+        return hash((self.host, self.port))
 
     @property
     def address(self) -> str:
@@ -153,7 +163,10 @@ class KeepalivePool:
 class Upstream:
     """`retries`: extra tries after the first; None means one less than there are endpoints. `retry_timeout`: seconds
     that all tries together may take, 0 for no limit. `pass_host`: whose Host goes out: the client's ("pass"), the
-    endpoint's ("node"), or `upstream_host` ("rewrite")."""
+    endpoint's ("node"), or `upstream_host` ("rewrite"). `hash_on`, `key`: what consistent hashing takes for its key.
+    `spill_over`: endpoints of the node's own zone are preferred, entirely while so many percent of their weight are up;
+    None: zones do not matter. `panic_threshold`: with less than so many percent of the endpoints up, all count as up;
+    None: when none is, as in APISIX."""
 
     id: str
     type: str
@@ -167,6 +180,11 @@ class Upstream:
     keepalive_pool: KeepalivePool = field(default_factory=KeepalivePool)
     name: str = ""
     checks: Checks | None = None
+    hash_on: str = "vars"
+    key: str = ""
+    warm_up: WarmUp | None = None
+    spill_over: int | None = None
+    panic_threshold: int | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -192,6 +210,11 @@ class Upstream:
             keepalive_pool=_keepalive_pool(doc.get("keepalive_pool", {})),
             name=doc.get("name", ""),
             checks=Checks.from_json(doc["checks"]) if "checks" in doc else None,
+            hash_on=doc.get("hash_on", "vars"),
+            key=doc.get("key", ""),
+            warm_up=WarmUp.from_json(doc["warm_up_conf"]) if "warm_up_conf" in doc else None,
+            spill_over=int(doc["zone_preference"].get("spill_over", 70)) if "zone_preference" in doc else None,
+            panic_threshold=int(doc["panic_threshold"]) if "panic_threshold" in doc else None,
         )
 
 
@@ -246,6 +269,7 @@ def _endpoint(node: Mapping[str, Any], default_port: int) -> Endpoint:
         raise _bad_node(f'property "metadata" validation failed: {error}')
     if ("vpc_id" in metadata) != ("vpc_ip" in metadata):
         raise _bad_node('property "metadata" validation failed: "vpc_id" and "vpc_ip" go together')
+    zone = metadata.get("zone")
     return Endpoint(
         host=_host(node["host"]),
         port=int(node.get("port", default_port)),
@@ -253,6 +277,7 @@ def _endpoint(node: Mapping[str, Any], default_port: int) -> Endpoint:
         priority=int(node.get("priority", 0)),
         vpc_id=text_of_id(metadata["vpc_id"]) if "vpc_id" in metadata else None,
         vpc_ip=metadata.get("vpc_ip"),
+        zone=zone if isinstance(zone, str) else None,
     )
 
 
