@@ -11,18 +11,19 @@ from userspace.balancer.least_conn import LeastConn
 from userspace.balancer.load import Loads
 from userspace.balancer.picker import NOBODY, NONE, Member, Picker
 from userspace.balancer.random_two import RandomTwo
-from userspace.balancer.round_robin import Credits, RoundRobin
+from userspace.balancer.round_robin import Phases, RoundRobin
 from userspace.balancer.tiers import Priorities, Zones, near_share
 
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What differs between workers. `start`: lest all begin alike. `zone`: of the node, None where it has none.
-    `clock`: seconds that only grow."""
+    """What differs between workers. `start`: lest all begin alike. `zone`: of the node, "" where it has none. `clock`:
+    seconds that only grow; `began`: when the worker did."""
 
     start: int = 0
-    zone: str | None = None
+    zone: str = ""
     clock: Callable[[], float] = lambda: 0.0
+    began: float = 0.0
 
 
 NOWHERE: Final = Here()
@@ -45,11 +46,11 @@ def build(
     loads = loads if loads is not None else Loads()
     loads.keep(upstream.endpoints)
     make = _Make(upstream, here, down, loads, previous)
-    tiers = []
-    for members in by_priority(usable(upstream.endpoints, shares)):
-        picker = make.tier(members)
-        if picker is not NOBODY:
-            tiers.append(picker)
+    members = usable(upstream.endpoints, shares)
+    if all(member.endpoint in down for member in members):
+        # What is drained is better than nothing.
+        members = usable([endpoint for endpoint in upstream.endpoints if endpoint not in down], shares)
+    tiers = [picker for group in by_priority(members) if (picker := make.tier(group)) is not NOBODY]
     if len(tiers) < 2:
         return tiers[0] if tiers else NOBODY
     return Priorities(tiers)
@@ -83,7 +84,7 @@ class _Make:
     def tier(self, members: list[Member]) -> Picker:
         """The picker of one priority."""
         zone = self._here.zone
-        if self._spill_over is None or zone is None:
+        if self._spill_over is None or not zone:
             return self._of(members)
         near = [member for member in members if member.endpoint.zone == zone]
         far = [member for member in members if member.endpoint.zone != zone]
@@ -105,17 +106,17 @@ class _Make:
             return Ewma(up, self._loads, self._here.clock, self._here.start)
         if self._type == "random_two":
             return RandomTwo(up, self._loads, self._here.start)
-        return RoundRobin(up, self._here.start, self._credits())
+        return RoundRobin(up, self._here.start, self._phases())
 
     def _ring_of(self, members: list[Member]) -> ConsistentHash | None:
         """A ring of the same members costs much to make, and only `down` is different."""
         rings = (leaf for leaf in self._leaves if isinstance(leaf, ConsistentHash))
         return next((ring for ring in rings if ring.members == members), None)
 
-    def _credits(self) -> Credits:
+    def _phases(self) -> Phases:
         return {
-            endpoint: credit
+            endpoint: phase
             for leaf in self._leaves
             if isinstance(leaf, RoundRobin)
-            for endpoint, credit in leaf.credits.items()
+            for endpoint, phase in leaf.phases.items()
         }

@@ -7,6 +7,7 @@ from control.model.keys import STICKY_KEYS, kind_of
 from control.model.route import Route
 from control.model.service import Service
 from control.model.upstream import Upstream
+from userspace.balancer.build import NOWHERE, Here
 from userspace.config.compile_plugins import CompiledPlugins
 from userspace.config.compiled import CompiledRoute, CompiledUpstream, UpstreamSlot, compile_upstream
 from userspace.config.conditions import condition_of
@@ -24,8 +25,8 @@ from userspace.routing.uri_table import UriTable
 
 
 class Router:
-    """The compiled configuration of one worker. `start` should differ between workers (see round_robin.build); `mode`
-    is one of routing's MODES.
+    """The compiled configuration of one worker. `here.start` should differ between workers; `mode` is one of routing's
+    MODES.
 
     `apply` compiles first and then changes what `match` reads, without awaiting: a request sees all of a snapshot or
     nothing of it. Routes find their upstream through a slot, so a changed upstream is compiled once and put in place by
@@ -33,10 +34,11 @@ class Router:
     """
 
     __slots__ = (
+        "_cold",
         "_dependents",
+        "_here",
         "_routes",
         "_slots",
-        "_start",
         "_with_parameters",
         "live",
         "plugins",
@@ -46,7 +48,7 @@ class Router:
 
     def __init__(
         self,
-        start: int = 0,
+        here: Here = NOWHERE,
         env: Env | None = None,
         trouble: Callable[[str], None] = lambda text: None,
         mode: str = MODES[0],
@@ -61,7 +63,8 @@ class Router:
         self._routes: dict[str, CompiledRoute] = {}
         self._slots: dict[str, UpstreamSlot] = {}
         self._dependents = Dependents()
-        self._start = start
+        self._here = here
+        self._cold: set[str] = set()
 
     def match(self, request: Request) -> CompiledRoute | None:
         """Return the route for a request, or None (see RoutingTable.match). May raise BodyWanted."""
@@ -140,7 +143,7 @@ class Router:
             keys = new.sticky_keys if id in sticky or (slot is not None and slot.is_sticky) else None
             refusal = REFUSALS.get(id, 502)
             previous = slot.compiled if slot is not None else None
-            compiled[id] = compile_upstream(upstream, keys, self._start, refusal, previous, self.live)
+            compiled[id] = compile_upstream(upstream, keys, self._here, refusal, previous, self.live)
         return compiled
 
     def refresh(self, ids: Iterable[str]) -> None:
@@ -149,7 +152,13 @@ class Router:
             slot = self._slots.get(id)
             if slot is not None and slot.compiled.source is not None:
                 old = slot.compiled
-                slot.compiled = compile_upstream(old.source, old.keys, self._start, old.refusal, old, self.live)
+                self._put(id, compile_upstream(old.source, old.keys, self._here, old.refusal, old, self.live))
+
+    def warm(self) -> None:
+        """Give endpoints that warm up what is theirs by now. To be called every second."""
+        cold = list(self._cold)
+        self._cold.clear()
+        self.refresh(cold)
 
     def lease(self, id: str, upstream: Upstream | None = None) -> UpstreamSlot:
         """Return the slot of an upstream that a plugin sends requests to: the stored one, or `upstream`, its own."""
@@ -157,11 +166,7 @@ class Router:
         if slot is None or upstream is not None:
             found = upstream if upstream is not None else self.snapshot.upstreams.get(id)
             previous = slot.compiled if slot is not None else None
-            compiled = compile_upstream(found, None, self._start, 502, previous, self.live)
-            if slot is None:
-                slot = self._slots[id] = UpstreamSlot(compiled)
-            else:
-                slot.compiled = compiled
+            slot = self._put(id, compile_upstream(found, None, self._here, 502, previous, self.live))
         slot.routes += 1
         return slot
 
@@ -174,10 +179,17 @@ class Router:
 
     def _install_upstreams(self, compiled: dict[str, CompiledUpstream]) -> None:
         for id, upstream in compiled.items():
-            if id in self._slots:
-                self._slots[id].compiled = upstream
-            else:
-                self._slots[id] = UpstreamSlot(upstream)
+            self._put(id, upstream)
+
+    def _put(self, id: str, upstream: CompiledUpstream) -> UpstreamSlot:
+        slot = self._slots.get(id)
+        if slot is None:
+            slot = self._slots[id] = UpstreamSlot(upstream)
+        else:
+            slot.compiled = upstream
+        if upstream.cold:
+            self._cold.add(id)
+        return slot
 
     def _install_routes(self, routes: list[tuple[CompiledRoute | None, Route | None]]) -> None:
         fresh: list[CompiledRoute] = []

@@ -1,15 +1,20 @@
 """What requests are served by: routes and upstreams with everything merged that a request would have to look for."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from control.model.health import Passive
 from control.model.route import Route
 from control.model.sticky import StickyKeys
 from control.model.upstream import Endpoint, Timeout, Upstream
-from userspace.balancer.round_robin import Picker, build
+from userspace.balancer.build import Here, build
+from userspace.balancer.hash_key import KeyOf, compile_key
+from userspace.balancer.load import Loads
+from userspace.balancer.picker import NOBODY, Picker
 from userspace.balancer.sticky import NO_TOKENS, StickyTable
 from userspace.config.live import Live
+from userspace.config.warming import WARM, Cold, cold_of, shares_of
 from userspace.plugins.chain import EMPTY, Chain
 from userspace.routing.expr import Condition
 from userspace.routing.uri_pattern import read_uri
@@ -25,7 +30,8 @@ class CompiledUpstream:
     502 for an upstream that does not exist, 503 for one without endpoints and for a route without upstream.
     `keys`: those that `tokens` were made with; None when no route of this upstream is sticky. `upstream` has addresses
     where `source`, the stored one, has names. `down`: its endpoints that `picker` leaves out. `passive`: what exchanges
-    meet is of interest to the checker.
+    meet is of interest to the checker. `key_of`: what the picker is to be given of a request, None for nothing.
+    `loads`: what its pickers know of endpoints. `cold`, `shares`: of endpoints that warm up.
     """
 
     upstream: Upstream | None
@@ -37,6 +43,10 @@ class CompiledUpstream:
     source: Upstream | None = None
     down: frozenset[Endpoint] = frozenset()
     passive: Passive | None = None
+    key_of: KeyOf | None = None
+    loads: Loads = field(default_factory=Loads)
+    cold: Cold = field(default_factory=dict)
+    shares: Mapping[Endpoint, float] = field(default_factory=dict)
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -115,7 +125,7 @@ class CompiledRoute:
 def compile_upstream(
     upstream: Upstream | None,
     keys: StickyKeys | None,
-    start: int,
+    here: Here,
     refusal: int,
     previous: CompiledUpstream | None,
     live: Live,
@@ -125,19 +135,43 @@ def compile_upstream(
     What `previous` has of the same endpoints and keys is taken over: a picker goes on where it was.
     """
     if upstream is None:
-        return CompiledUpstream(None, build(()), NO_TOKENS, 0, refusal, keys)
+        return CompiledUpstream(None, NOBODY, NO_TOKENS, 0, refusal, keys)
     source, upstream = upstream, live.resolved(upstream)
-    endpoints, down = upstream.endpoints, live.down_of(upstream)
-    picker = tokens = None
-    if previous is not None and previous.upstream is not None and previous.endpoints == endpoints:
-        if previous.down == down:
-            picker = previous.picker
-        if previous.keys == keys:
-            tokens = previous.tokens
-    if picker is None:
-        picker = build(tuple(endpoint for endpoint in endpoints if endpoint not in down) if down else endpoints, start)
-    if tokens is None:
+    endpoints, down, now = upstream.endpoints, live.down_of(upstream), here.clock()
+    before = previous if previous is not None and previous.upstream is not None else _NOTHING
+    cold = cold_of(upstream, down, before.upstream, before.down, before.cold, now)
+    if upstream.warm_up is not None and now - here.began < upstream.warm_up.grace:
+        cold = WARM
+    shares = shares_of(upstream, cold, now)
+    loads = before.loads if before is not _NOTHING else Loads()
+    is_same = before.endpoints == endpoints
+    if is_same and before.down == down and before.shares == shares and _spreads_alike(before.upstream, upstream):
+        picker = before.picker
+    else:
+        picker = build(upstream, here, down, shares, loads, before.picker)
+    if is_same and before.keys == keys:
+        tokens = before.tokens
+    else:
         tokens = StickyTable(upstream.id, endpoints, keys) if keys is not None else NO_TOKENS
-    retries = upstream.retries if upstream.retries is not None else max(0, len(endpoints) - 1)
-    passive = upstream.checks.passive if upstream.checks is not None else None
-    return CompiledUpstream(upstream, picker, tokens, retries, 503, keys, source, down, passive)
+    return CompiledUpstream(
+        upstream,
+        picker,
+        tokens,
+        retries=upstream.retries if upstream.retries is not None else max(0, len(endpoints) - 1),
+        refusal=503,
+        keys=keys,
+        source=source,
+        down=down,
+        passive=upstream.checks.passive if upstream.checks is not None else None,
+        key_of=compile_key(upstream.hash_on, upstream.key) if picker.wants_key else None,
+        loads=loads,
+        cold=cold,
+        shares=shares,
+    )
+
+
+def _spreads_alike(one: Upstream | None, other: Upstream) -> bool:
+    return one is not None and (one.type, one.spill_over) == (other.type, other.spill_over)
+
+
+_NOTHING: Final = CompiledUpstream(None, NOBODY, NO_TOKENS, 0, 502, None)

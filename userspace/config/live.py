@@ -63,9 +63,12 @@ class Live:
         return resolved(upstream, self.addresses)
 
     def down_of(self, upstream: Upstream) -> frozenset[Endpoint]:
-        """Return its endpoints that are down; none when all are, as in APISIX: then each may as well be tried."""
+        """Return its endpoints that are down; none in a panic, when so few are up that each may as well be tried. As in
+        APISIX that is when all are down, unless the upstream has a threshold: 0 for never."""
         addresses = self._down.get(upstream.id, frozenset()) | self._suspects.get(upstream.id, frozenset())
         if not addresses:
             return _NONE
         down = frozenset(endpoint for endpoint in upstream.endpoints if endpoint.address in addresses)
-        return down if len(down) < len(upstream.endpoints) else _NONE
+        up, threshold = len(upstream.endpoints) - len(down), upstream.panic_threshold
+        is_panic = not up if threshold is None else up * 100 < threshold * len(upstream.endpoints)
+        return _NONE if is_panic else down

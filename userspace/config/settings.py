@@ -44,6 +44,7 @@ class Settings:
     max_inspected_body_bytes: int = _number(1 << 20, 0, 1 << 30)  # longer ones have no post_arg_x and graphql_x
     max_request_body_bytes: int = _number(0, 0, 1 << 62)  # beyond it 413; 0 = any
     allow_connect: bool = False  # CONNECT goes to routes that list it; else 405
+    zone: str = ""  # where this gateway stands; "" = what its node object says
     access_log: str = "-"  # a path, "-" for standard output, "off"
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h
@@ -75,6 +76,10 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
         return _networks(value, name)
     if name == "resolvers":
         return _servers(value, name)
+    if name == "zone":
+        if not isinstance(value, str):
+            raise SettingsError("zone must be a string")
+        return value
     if name == "access_log":
         if not isinstance(value, str) or not value:
             raise SettingsError(f'{name} must be a path, "-" or "off"')

@@ -7,6 +7,7 @@ take it out of a table here, and read it where it is compiled.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from control.model.balancing import TYPES
 from control.model.plugins import is_disabled
 from control.model.route import Route
 from userspace.config.conditions import check_conditions
@@ -16,7 +17,7 @@ from userspace.plugins.registry import FILTERS
 _Unserved = Mapping[str, tuple[Any, ...]]
 
 UPSTREAM: Final[_Unserved] = {
-    "type": ("roundrobin",),
+    "type": TYPES,
     "scheme": ("http",),
     "tls": ({}, {"verify": False}),
     "discovery_type": (),

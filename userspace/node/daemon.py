@@ -10,7 +10,7 @@ import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from control.model.keys import CONFIGURATION, PREFIXES
 from control.model.node import Node
@@ -134,12 +134,14 @@ class NodeDaemon:
 
     async def _start_workers(self) -> None:
         s = self.settings
+        me = self.me or self.snapshot.nodes.get(s.id)
+        worker = s.worker if s.worker.zone or me is None else replace(s.worker, zone=me.zone)
         checking = self.checking = Checking(
-            s.worker, s.user, self._tell, lambda: (self.source.revision, self.source.objects)
+            worker, s.user, self._tell, lambda: (self.source.revision, self.source.objects)
         )
         predecessors = Predecessors(s.run_dir / f"{s.id}.workers")
         self.supervisor = Supervisor(
-            *(s.listen, s.workers, s.worker, self.totals, predecessors, s.user, checking.greeting, checking.passive)
+            *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.passive)
         )
         self.supervisor.snapshot(self.source.revision, self.source.objects)
         checking.start()

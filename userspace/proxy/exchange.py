@@ -9,6 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from userspace.balancer.picker import NONE
 from userspace.config.compiled import CompiledRoute, CompiledUpstream
 from userspace.errors import LbError
 from userspace.http.body_variables import BodyWanted
@@ -246,10 +247,11 @@ class Exchange:
         if sticky is not None and slot is None:
             stick = self.stick = Stick(sticky, compiled.tokens, self.head)
             endpoint = stick.endpoint if stick.endpoint not in compiled.down else None
-        endpoint = request.endpoint = endpoint or compiled.picker.pick()
+        key = "" if compiled.key_of is None else compiled.key_of(request)
+        endpoint = request.endpoint = endpoint or compiled.picker.pick(NONE, key)
         if self.run is not None and endpoint is not None:
             self.run.before_proxy()
-        forward = self.forward = Forward(self, route, compiled)
+        forward = self.forward = Forward(self, route, compiled, key)
         forward.begin(endpoint)
 
     # Answering.

@@ -36,13 +36,16 @@ class Forward:
     heard = False  # some of a response has come
     reused = False  # `upstream` served others before
     sent_at = 0.0
+    tried_at: float | None = None  # while the picker is to be told of the try's end
     upstream_ms = 0.0
 
-    def __init__(self, exchange: "Exchange", route: CompiledRoute, compiled: CompiledUpstream) -> None:
+    def __init__(self, exchange: "Exchange", route: CompiledRoute, compiled: CompiledUpstream, key: str) -> None:
+        """`key`: what the picker is given."""
         self.exchange = exchange
         self.shared = exchange.shared
         self.compiled = compiled
         self.route = route
+        self.key = key
         self.timeout = route.timeout_with(compiled)
         self.read_ticks = self.shared.wheel.ticks(self.timeout.read)
 
@@ -55,6 +58,9 @@ class Forward:
             self._no_endpoint()
             return
         self.endpoint = self.exchange.request.endpoint = endpoint
+        if compiled.picker.wants_feedback:
+            compiled.picker.began(endpoint)
+            self.tried_at = perf_counter()
         pool = self.pool = self.shared.pools.of(compiled.upstream, endpoint)
         if self.tries is None or not self.tries.wants_new:
             upstream = pool.take(self.exchange.request.method not in failures.IDEMPOTENT)
@@ -109,6 +115,8 @@ class Forward:
         upstream, self.upstream = self.upstream, None
         assert upstream is not None
         self.upstream_ms += (perf_counter() - self.sent_at) * 1000
+        if self.tried_at is not None:
+            self._try_over(perf_counter() - self.tried_at)
         if self.exchange.is_complete:
             upstream.release()
         else:
@@ -116,6 +124,8 @@ class Forward:
 
     def drop(self) -> None:
         """Nobody waits for the endpoint any more."""
+        if self.tried_at is not None:
+            self._try_over(None)
         if self.attempt is not None:
             self.attempt.cancel()
             self.attempt = None
@@ -188,6 +198,11 @@ class Forward:
             status = failures.status_of(error)
         self.exchange.unanswered(status)
 
+    def _try_over(self, seconds: float | None) -> None:
+        assert self.endpoint is not None
+        self.tried_at = None
+        self.compiled.picker.ended(self.endpoint, seconds)
+
     def _send(self, upstream: UpstreamConnection) -> None:
         compiled, endpoint, exchange = self.compiled, self.endpoint, self.exchange
         assert compiled.upstream is not None and endpoint is not None
@@ -211,7 +226,7 @@ class Forward:
         if exchange.body is not None and not exchange.body.is_replayable:
             return False
         if self.tries is None:
-            self.tries = Tries(self.compiled, exchange.request.method)
+            self.tries = Tries(self.compiled, exchange.request.method, self.key)
         if not self.tries.allow(error, endpoint, self.sent, self.reused, perf_counter() - exchange.begun):
             return False
         self.reused = False

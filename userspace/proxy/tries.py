@@ -9,10 +9,12 @@ from userspace.proxy.failures import IDEMPOTENT, may_retry
 class Tries:
     """The tries of one exchange, made at its first failure: most have none. `count` is of those after the first."""
 
-    __slots__ = ("_compiled", "_endpoint", "_method", "_tried", "count", "wants_new")
+    __slots__ = ("_compiled", "_endpoint", "_key", "_method", "_tried", "count", "wants_new")
 
-    def __init__(self, compiled: CompiledUpstream, method: str) -> None:
+    def __init__(self, compiled: CompiledUpstream, method: str, key: str = "") -> None:
+        """`key`: what the picker was given at first."""
         self._compiled = compiled
+        self._key = key
         self._method = method
         self._tried: set[Endpoint] = set()
         self._endpoint: Endpoint | None = None
@@ -48,4 +50,6 @@ class Tries:
 
     def next(self) -> Endpoint | None:
         """Return the endpoint of the try that `allow` allowed; None when all were tried."""
-        return self._endpoint if self._endpoint is not None else self._compiled.picker.pick(self._tried)
+        if self._endpoint is not None:
+            return self._endpoint
+        return self._compiled.picker.pick(self._tried, self._key)

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace as replace_settings
@@ -22,6 +23,7 @@ import orjson
 import uvloop
 
 from userspace import wire
+from userspace.balancer.build import Here
 from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings, SettingsError
 from userspace.config.snapshot import apply, replace
@@ -51,7 +53,8 @@ class Worker:
         self._loop = loop
         self._log = log
         self._wheel = Wheel(loop)
-        self._router = Router(os.getpid(), Env(), self._trouble, settings.router)
+        here = Here(os.getpid(), settings.zone, time.monotonic, time.monotonic())
+        self._router = Router(here, Env(), self._trouble, settings.router)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble
@@ -144,6 +147,7 @@ class Worker:
         self._loop.call_later(REPORT_SECONDS, self._tick)
         self._log.flush()
         self._shared.observations.flush()
+        self._router.warm()
         if self._wire.is_clear:
             self._report()
         self._reports += 1

@@ -42,10 +42,18 @@ def test_the_counts_of_apisix_hold_wherever_a_dozen_requests_begin() -> None:
             assert counts(picker, 12) == expected
 
 
-def test_rounds_too_long_to_remember_are_in_proportion_too() -> None:
-    weights = (MAX_CYCLE, 7, 1)
+@pytest.mark.parametrize("weights", [(MAX_CYCLE, 7, 1), (401, 400, 399, 3), tuple(range(1, 60))])
+def test_rounds_too_long_to_remember_are_in_proportion_too(weights: tuple[int, ...]) -> None:
     picker = RoundRobin(members(*weights))
-    assert Counter(picker.pick() for _ in range(sum(weights))) == dict(zip(endpoints(*weights), weights, strict=True))
+    for _ in range(3):
+        counted = Counter(picker.pick() for _ in range(sum(weights)))
+        assert counted == dict(zip(endpoints(*weights), weights, strict=True))
+
+
+def test_a_long_round_is_spread_as_a_short_one() -> None:
+    picker = RoundRobin(members(5 * MAX_CYCLE, MAX_CYCLE + 1, MAX_CYCLE - 1))
+    for _ in range(50):
+        assert counts(picker, 7) in ({"1": 5, "2": 1, "3": 1}, {"1": 5, "2": 2}, {"1": 5, "3": 2}, {"1": 6, "2": 1})
 
 
 def test_huge_weights_cost_no_memory() -> None:
@@ -85,7 +93,7 @@ def test_a_ramp_of_many_pickers_leaves_nobody_out_however_few_requests_each_of_t
     picker, counted = RoundRobin(members(1, 1, shares=(1, 0.1))), Counter[str]()
     for step in range(100):
         counted += counts(picker, 3)
-        picker = RoundRobin(members(1, 1, shares=(1, 0.1 + step / 1000)), credits=picker.credits)
+        picker = RoundRobin(members(1, 1, shares=(1, 0.1 + step / 1000)), phases=picker.phases)
     assert 30 <= counted["2"] <= 45, "between 3 x 100 x 0.1 / 1.1 and x 0.2 / 1.2"
 
 

@@ -1,5 +1,11 @@
+import pytest
+
+from control.model.balancing import WarmUp
 from control.model.sticky import StickyKeys
 from control.model.upstream import Endpoint, Upstream
+from tests.requests import request
+from userspace.balancer.build import NOWHERE, Here
+from userspace.balancer.least_conn import LeastConn
 from userspace.config.compiled import CompiledUpstream, compile_upstream
 from userspace.config.live import Live
 
@@ -13,7 +19,7 @@ def compiled(
     previous: CompiledUpstream | None = None,
     live: Live | None = None,
 ) -> CompiledUpstream:
-    return compile_upstream(Upstream("u1", "roundrobin", endpoints), keys, 0, 502, previous, live or Live())
+    return compile_upstream(Upstream("u1", "roundrobin", endpoints), keys, NOWHERE, 502, previous, live or Live())
 
 
 def test_what_did_not_change_is_taken_over() -> None:
@@ -29,7 +35,7 @@ def test_what_did_not_change_is_taken_over() -> None:
 
 
 def test_an_upstream_that_comes_back_starts_anew() -> None:
-    gone = compile_upstream(None, KEYS, 0, 502, compiled(), Live())
+    gone = compile_upstream(None, KEYS, NOWHERE, 502, compiled(), Live())
     assert (gone.endpoints, gone.picker.pick(), gone.refusal) == ((), None, 502)
     back = compiled(previous=gone)
     assert back.picker.pick() == ENDPOINTS[0]
@@ -86,6 +92,82 @@ def test_names_are_served_by_their_addresses_and_stay_in_the_source() -> None:
 def test_only_upstreams_with_passive_checks_are_observed() -> None:
     def passive(checks: object) -> bool:
         upstream = Upstream.from_json({"nodes": {"10.0.0.1:80": 1}, "checks": checks}, "u1")
-        return compile_upstream(upstream, None, 0, 502, None, Live()).passive is not None
+        return compile_upstream(upstream, None, NOWHERE, 502, None, Live()).passive is not None
 
     assert passive({"active": {}, "passive": {}}) and not passive({"active": {}})
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_new_endpoint_warms_up_and_stays_out_of_the_way_of_what_is_taken_over() -> None:
+    clock = Clock()
+    here = Here(clock=clock, began=1000)
+    warm_up = WarmUp(seconds=100)
+    one = Upstream("u1", "roundrobin", ENDPOINTS[:1], warm_up=warm_up)
+    two = Upstream("u1", "roundrobin", ENDPOINTS, warm_up=warm_up)
+
+    def shares(upstream: Upstream, previous: CompiledUpstream | None) -> tuple[CompiledUpstream, int]:
+        made = compile_upstream(upstream, None, here, 502, previous, Live())
+        return made, sum(made.picker.pick() == ENDPOINTS[1] for _ in range(110))
+
+    first, _ = shares(one, None)
+    young, few = shares(two, first)
+    clock.now += 0.4
+    same, _ = shares(two, young)
+    assert (few, same.picker is young.picker) == (10, True)
+    clock.now += 50
+    older, more = shares(two, same)
+    assert more == pytest.approx(110 / 3, abs=1) and older.cold
+    clock.now += 50
+    warm, half = shares(two, older)
+    assert (half, warm.cold, warm.shares) == (55, {}, {})
+
+
+def test_what_comes_soon_after_the_worker_began_is_taken_for_warm() -> None:
+    clock = Clock()
+    warm_up = WarmUp(seconds=100, grace=30)
+
+    def made(endpoints: tuple[Endpoint, ...], previous: CompiledUpstream | None) -> CompiledUpstream:
+        upstream = Upstream("u1", "roundrobin", endpoints, warm_up=warm_up)
+        return compile_upstream(upstream, None, Here(clock=clock, began=1000), 502, previous, Live())
+
+    first = made(ENDPOINTS[:1], None)
+    clock.now += 29
+    assert made(ENDPOINTS, first).cold == {}
+    clock.now += 1
+    assert set(made(ENDPOINTS, first).cold) == {("10.0.0.2", 80)}
+
+
+def test_only_who_hashes_is_given_a_key() -> None:
+    def made(**fields: str) -> CompiledUpstream:
+        return compile_upstream(Upstream("u1", endpoints=ENDPOINTS, **fields), None, NOWHERE, 502, None, Live())
+
+    assert made(type="roundrobin", hash_on="header", key="x").key_of is None
+    key_of = made(type="chash", hash_on="vars", key="arg_a").key_of
+    assert key_of is not None and key_of(request("GET", "/?a=7")) == "7"
+
+
+def test_a_changed_type_makes_another_picker_that_knows_what_is_under_way() -> None:
+    first = compiled()
+    conn = compile_upstream(Upstream("u1", "least_conn", ENDPOINTS), None, NOWHERE, 502, first, Live())
+    assert isinstance(conn.picker, LeastConn)
+    conn.picker.began(ENDPOINTS[0])
+    later = compile_upstream(Upstream("u1", "random_two", ENDPOINTS), None, NOWHERE, 502, conn, Live())
+    assert {later.picker.pick() for _ in range(20)} == {ENDPOINTS[1]}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "downs", "used"),
+    [(None, 1, "1"), (None, 2, "12"), (0, 1, "1"), (0, 2, ""), (50, 1, "1"), (51, 1, "12"), (100, 1, "12")],
+)
+def test_a_panic_is_when_fewer_than_the_threshold_are_up(threshold: int | None, downs: int, used: str) -> None:
+    upstream = Upstream("u1", "roundrobin", ENDPOINTS, panic_threshold=threshold)
+    live = down(*["10.0.0.2:80", "10.0.0.1:80"][:downs])
+    made = compile_upstream(upstream, None, NOWHERE, 502, None, live)
+    assert {address[7] for address in picks(made)} == set(used)
+    assert made.refusal == 503

@@ -40,6 +40,7 @@ def test_what_is_given_is_taken_and_the_rest_keeps_its_default() -> None:
         ({"idle_timeout": float("nan")}, "idle_timeout must be between"),
         ({"write_buffer_low": 70000}, "write_buffer_low must be at most write_buffer_high"),
         ({"access_log": ""}, "access_log must be"),
+        ({"zone": None}, "zone must be a string"),
         ({"trusted_addresses": "10.0.0.0/8"}, "trusted_addresses must be a list"),
         ({"trusted_addresses": ["10.0.0.1/8"]}, "trusted_addresses: 10.0.0.1/8"),
         ({"router": "radixtree"}, "router must be one of radixtree_host_uri, radixtree_uri, radixtree_uri_with"),

@@ -15,9 +15,8 @@ ROUTE = [
     ("script_id", "1"),
 ]
 UPSTREAM = [
-    ("type", {"type": "chash", "key": "remote_addr"}),
-    ("type", {"type": "least_conn"}),
-    ("type", {"type": "ewma"}),
+    ("type", {"type": "least_time"}),
+    ("type", {"type": ""}),
     ("scheme", {"scheme": "https"}),
     ("scheme", {"scheme": "grpc"}),
     ("tls", {"tls": {"verify": True}}),
@@ -119,7 +118,7 @@ def test_a_value_that_asks_for_nothing_is_served(fields: dict[str, Any]) -> None
     assert dict(apply(EMPTY, 1, [route("r1", upstream_id="u1", **fields)]).rejected) == {}
 
 
-@pytest.mark.parametrize("fields", [{"type": "roundrobin"}, {"hash_on": "header", "key": "x"}, {"tls": {}}])
+@pytest.mark.parametrize("fields", [{"type": "ewma"}, {"type": "chash", "hash_on": "header", "key": "x"}, {"tls": {}}])
 def test_an_upstream_that_asks_for_nothing_more_is_served(fields: dict[str, Any]) -> None:
     assert dict(apply(EMPTY, 1, [upstream("u1", **fields)]).rejected) == {}
 

@@ -1,7 +1,7 @@
 import pytest
 
 from control.model.upstream import Endpoint, Upstream
-from userspace.balancer.round_robin import build
+from userspace.balancer.build import build
 from userspace.balancer.sticky import NO_TOKENS
 from userspace.config.compiled import CompiledUpstream
 from userspace.proxy import failures
@@ -13,7 +13,7 @@ REFUSED = failures.connect_failure(ConnectionRefusedError())
 
 def tries(method: str = "GET", retries: int = 2, retry_timeout: float = 0) -> Tries:
     upstream = Upstream("u", "roundrobin", ENDPOINTS, retries=retries, retry_timeout=retry_timeout)
-    return Tries(CompiledUpstream(upstream, build(ENDPOINTS), NO_TOKENS, retries, 503, None), method)
+    return Tries(CompiledUpstream(upstream, build(upstream), NO_TOKENS, retries, 503, None), method)
 
 
 def test_each_endpoint_is_tried_once() -> None:
