@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, Self
 
 import orjson
@@ -89,7 +90,7 @@ class Route:
     `methods`: None for any. `priority`: higher first among equal paths. `timeout`: None for the upstream's.
     At most one of `upstream_id` and `upstream` is set; with neither, and none from the service, requests get 503.
     `plugins`: name -> configuration, disabled ones too; `sticky` is read from them. `enable_websocket`: None for the
-    service's word. `remote_addrs`: networks, () for any. `vars`: a well-formed expression (expr.py) as JSON, b"" for
+    service's word. `remote_addrs`: networks, () for any. `vars`: a well-formed expression (expr.py) as JSON, "" for
     none: parsed, a hundred thousand of them would fill the memory. `filter_func`: a Lua
     function of variables."""
 
@@ -109,7 +110,7 @@ class Route:
     plugins: Mapping[str, Any] = field(default_factory=dict)
     enable_websocket: bool | None = None
     remote_addrs: tuple[str, ...] = ()
-    vars: bytes = b""
+    vars: str = ""
     filter_func: str | None = None
 
     @classmethod
@@ -145,7 +146,7 @@ class Route:
             plugins=plugins,
             enable_websocket=doc.get("enable_websocket"),
             remote_addrs=tuple(_one_of(doc, "remote_addr", "remote_addrs")),
-            vars=orjson.dumps(doc["vars"]) if doc.get("vars") else b"",
+            vars=intern(orjson.dumps(doc["vars"]).decode()) if doc.get("vars") else "",
             filter_func=doc.get("filter_func"),
         )
 

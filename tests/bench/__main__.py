@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("packets", "propagation", "keepalive")
+NAMES = ("packets", "propagation", "keepalive", "routes")
 
 
 def main() -> int:

@@ -24,17 +24,17 @@ _Test = Callable[[Any], bool]
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
 
 
-def compile_expression(rules: list[Any] | bytes) -> Condition:
+def compile_expression(rules: list[Any] | str) -> Condition:
     """Return what tells whether a well-formed expression, JSON or parsed, holds for a request. An empty one always
     does.
 
     Routes that say the same share it. Raises PatternError for a regular expression that is not served.
     """
-    return _compile(rules if isinstance(rules, bytes) else orjson.dumps(rules))
+    return _compile(rules if isinstance(rules, str) else orjson.dumps(rules).decode())
 
 
 @lru_cache(maxsize=4096)
-def _compile(rules: bytes) -> Condition:
+def _compile(rules: str) -> Condition:
     parsed = orjson.loads(rules)
     return _group(parsed) if parsed else lambda request: True
 

@@ -69,7 +69,7 @@ class PathIndex(Generic[C]):
 
     def __init__(self, with_parameters: bool = False) -> None:
         self._exact: dict[str, Any] = {}
-        self._prefixes: PrefixTree[Any] = PrefixTree()
+        self._prefixes: PrefixTree[Any] | None = None  # most hosts have none
         self._with_parameters = with_parameters
 
     def __bool__(self) -> bool:
@@ -77,7 +77,7 @@ class PathIndex(Generic[C]):
 
     def __iter__(self) -> Iterator[C]:
         """Every candidate, once per path it was added under."""
-        for bucket in (*self._exact.values(), *(bucket for _, bucket in self._prefixes)):
+        for bucket in (*self._exact.values(), *(bucket for _, bucket in self._prefixes or ())):
             for item in self._items(bucket):
                 yield candidate_of(item)
 
@@ -89,7 +89,7 @@ class PathIndex(Generic[C]):
             found = self._first(bucket, request)
             if found is not None:
                 return candidate_of(found)
-        if self._prefixes:
+        if self._prefixes is not None:
             for bucket in reversed(self._prefixes.matching(path)):
                 found = self._first(bucket, request)
                 if found is not None:
@@ -100,18 +100,20 @@ class PathIndex(Generic[C]):
         """Add `candidate` under `uri`. Raises PatternError for a uri that is not served."""
         pattern = read_uri(uri, self._with_parameters)
         item = _item(uri, pattern, candidate)
-        bucket = self._exact.get(pattern.literal) if pattern.is_exact else self._prefixes.get(pattern.literal)
+        bucket = self._bucket(pattern)
         if bucket is not None:
             self._put(bucket, item, hosts)
         elif pattern.is_exact:
             self._exact[pattern.literal] = self._made(item, hosts)
         else:
+            if self._prefixes is None:
+                self._prefixes = PrefixTree()
             self._prefixes.set(pattern.literal, self._made(item, hosts))
 
     def remove(self, uri: str, candidate: C, hosts: Iterable[str] = ()) -> None:
         """Remove what was added under `uri` with the order of `candidate`. Raises KeyError when nothing was."""
         pattern = read_uri(uri, self._with_parameters)
-        bucket = self._exact.get(pattern.literal) if pattern.is_exact else self._prefixes.get(pattern.literal)
+        bucket = self._bucket(pattern)
         if bucket is None:
             raise KeyError(uri)
         self._take(bucket, _item(uri, pattern, candidate), hosts)
@@ -119,8 +121,13 @@ class PathIndex(Generic[C]):
             return
         if pattern.is_exact:
             del self._exact[pattern.literal]
-        else:
+        elif self._prefixes is not None:
             self._prefixes.remove(pattern.literal)
+
+    def _bucket(self, pattern: UriPattern) -> Any:
+        if pattern.is_exact:
+            return self._exact.get(pattern.literal)
+        return self._prefixes.get(pattern.literal) if self._prefixes is not None else None
 
     # What a bucket is.
 
