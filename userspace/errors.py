@@ -13,10 +13,9 @@ class Source(Enum):
 
 
 class Retry(Enum):
-    """When another try may succeed. IF_REUSED: only when the failure was on a connection taken from the idle pool."""
+    """Whether another try may succeed where this one failed."""
 
     NEVER = "never"
-    IF_REUSED = "if_reused"
     ALWAYS = "always"
 
 

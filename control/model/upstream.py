@@ -12,6 +12,7 @@ from control.model.errors import ModelError
 from control.model.fields import CERTIFICATE, COMMON, HOST, ID, PORT, PRIVATE_KEY, TIMEOUT, text_of_id
 from control.model.health import SCHEMA as CHECKS
 from control.model.health import Checks
+from control.model.protection import LIMITS, PROXY_PROTOCOL, RETRY_BUDGET, RetryBudget, UpstreamLimits
 from control.model.schema import check_configuration, compile_schema
 
 MAX_WEIGHT = 2**31 - 1
@@ -71,6 +72,9 @@ SCHEMA = {
         "warm_up_conf": WARM_UP,
         "zone_preference": ZONE_PREFERENCE,
         "panic_threshold": PANIC_THRESHOLD,
+        "limits": LIMITS,
+        "retry_budget": RETRY_BUDGET,
+        "proxy_protocol": PROXY_PROTOCOL,
         "checks": CHECKS,
         "tls": TLS,
         "discovery_type": {"type": "string"},
@@ -166,7 +170,7 @@ class Upstream:
     endpoint's ("node"), or `upstream_host` ("rewrite"). `hash_on`, `key`: what consistent hashing takes for its key.
     `spill_over`: endpoints of the node's own zone are preferred, entirely while so many percent of their weight are up;
     None: zones do not matter. `panic_threshold`: with less than so many percent of the endpoints up, all count as up;
-    None: when none is, as in APISIX."""
+    None: when none is, as in APISIX. `proxy_protocol`: the version in which each connection says whose it is, 0 not."""
 
     id: str
     type: str
@@ -185,6 +189,9 @@ class Upstream:
     warm_up: WarmUp | None = None
     spill_over: int | None = None
     panic_threshold: int | None = None
+    limits: UpstreamLimits = field(default_factory=UpstreamLimits)
+    retry_budget: RetryBudget = field(default_factory=RetryBudget)
+    proxy_protocol: int = 0
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -215,6 +222,9 @@ class Upstream:
             warm_up=WarmUp.from_json(doc["warm_up_conf"]) if "warm_up_conf" in doc else None,
             spill_over=int(doc["zone_preference"].get("spill_over", 70)) if "zone_preference" in doc else None,
             panic_threshold=int(doc["panic_threshold"]) if "panic_threshold" in doc else None,
+            limits=UpstreamLimits.from_json(doc.get("limits", {})),
+            retry_budget=RetryBudget.from_json(doc.get("retry_budget", {})),
+            proxy_protocol=int(doc.get("proxy_protocol", 0)),
         )
 
 

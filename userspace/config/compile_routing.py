@@ -146,6 +146,11 @@ class Router:
             compiled[id] = compile_upstream(upstream, keys, self._here, refusal, previous, self.live)
         return compiled
 
+    def upstream_of(self, id: str) -> Upstream | None:
+        """Return the upstream of this slot as it is served now; None when there is none."""
+        slot = self._slots.get(id)
+        return slot.compiled.upstream if slot is not None else None
+
     def refresh(self, ids: Iterable[str]) -> None:
         """Have these upstreams as `live` has them now."""
         for id in ids:

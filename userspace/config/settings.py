@@ -26,6 +26,7 @@ class Settings:
     """Times in seconds, sizes in bytes, counts per worker."""
 
     max_connections: int = _number(20000, 1, 1_000_000)  # beyond it a new connection is answered 503 and closed
+    max_connections_per_client: int = _number(0, 0, 1_000_000)  # per address, beyond it 503 likewise; 0 = any number
     max_requests_per_connection: int = _number(1000, 0, 1 << 31)  # then `Connection: close`; 0 = any number
     max_connections_per_endpoint: int = _number(4096, 1, 65535)  # beyond it another endpoint is tried, else 503
     max_idle_per_endpoint: int = _number(64, 0, 65535)  # beyond it a connection is closed after its response
@@ -48,6 +49,8 @@ class Settings:
     access_log: str = "-"  # a path, "-" for standard output, "off"
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h
+    proxy_protocol_ports: tuple[int, ...] = ()  # listeners on which each connection begins with a PROXY header
+    proxy_protocol_from: tuple[str, ...] = ()  # networks that may send one; others are closed there; () = nobody
     trusted_addresses: tuple[str, ...] = ()  # networks whose X-Forwarded-Proto, -Host and -Port are believed
     request_limits: Limits = DEFAULT_LIMITS
     response_limits: Limits = Limits(max_head_bytes=65536)
@@ -72,7 +75,9 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
     name = setting.name
     if isinstance(setting.default, Limits):
         return value if isinstance(value, Limits) else _limits(value, name, setting.default)
-    if name == "trusted_addresses":
+    if name == "proxy_protocol_ports":
+        return _ports(value, name)
+    if name in ("trusted_addresses", "proxy_protocol_from"):
         return _networks(value, name)
     if name == "resolvers":
         return _servers(value, name)
@@ -110,6 +115,12 @@ def _limits(doc: object, name: str, default: Limits) -> Limits:
         return Limits(**{**_plain(default), **given})
     except ValueError as error:
         raise SettingsError(f"{name}.{error}") from None
+
+
+def _ports(value: object, name: str) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or not all(type(item) is int and 0 < item < 65536 for item in value):
+        raise SettingsError(f"{name} must be a list of ports")
+    return tuple(value)
 
 
 def _networks(value: object, name: str) -> tuple[str, ...]:

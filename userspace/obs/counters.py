@@ -24,7 +24,9 @@ TOTALS = (
     "requests",  # every exchange, also those answered before a route was found
     "accepted",  # client connections
     "refused",  # client connections answered 503 and closed at once, beyond max_connections
+    "refused_client",  # likewise, beyond max_connections_per_client
     "retries",
+    "retries_denied",  # tries that the retry budget did not allow
     "tunnels",  # upgraded connections and those of CONNECT
     "upstream_connects",
     "upstream_reuses",

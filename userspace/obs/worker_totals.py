@@ -20,7 +20,12 @@ _STATES = ("active", "reading", "writing", "waiting")
 _TOTALS = {
     "accepted": ("unilb_connections_accepted_total", "Client connections accepted."),
     "refused": ("unilb_connections_refused_total", "Client connections answered 503 at once: over max_connections."),
+    "refused_client": (
+        "unilb_connections_refused_client_total",
+        "Client connections answered 503 at once: over max_connections_per_client.",
+    ),
     "retries": ("unilb_upstream_retries_total", "Tries after the first of an exchange."),
+    "retries_denied": ("unilb_upstream_retries_denied_total", "Tries that the retry budget did not allow."),
     "tunnels": ("unilb_tunnels_total", "Connections that became tunnels: upgrades and CONNECT."),
     "upstream_connects": ("unilb_upstream_connects_total", "Connections opened to endpoints."),
     "upstream_reuses": ("unilb_upstream_reuses_total", "Requests sent on a kept connection."),

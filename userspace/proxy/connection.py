@@ -1,20 +1,18 @@
 """The client's side: bytes to the codec, one exchange at a time, time-outs, back-pressure, how a connection ends."""
 
-import asyncio
 import socket
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from userspace.errors import LbError, Retry, Source
 from userspace.http.events import Body, EndOfMessage, Event, ProtocolError, RequestHead
 from userspace.http.http1 import RequestParser
-from userspace.http.request import Peer
 from userspace.proxy import failures
+from userspace.proxy.accepted import Accepted
 from userspace.proxy.exchange import Exchange
 from userspace.proxy.record import record_refusal
 from userspace.proxy.replies import REASONS, reply
-from userspace.proxy.wheel import Timed
 
 if TYPE_CHECKING:
     from userspace.proxy.shared import Shared
@@ -23,10 +21,9 @@ JOINED_BYTES = 8192
 """Up to here copying the pieces into one costs less than writev."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_NOBODY = Peer("", b"", 0, "", 0, None)
 
 
-class ClientConnection(Timed, asyncio.Protocol):
+class ClientConnection(Accepted):
     """One accepted connection. Between requests it has no exchange; `is_lingering` when only its end is awaited."""
 
     __slots__ = (
@@ -34,49 +31,30 @@ class ClientConnection(Timed, asyncio.Protocol):
         "in_head",
         "is_full",
         "is_held",
-        "is_lingering",
         "parser",
-        "peer",
         "received",
         "sent",
         "served",
-        "shared",
-        "transport",
     )
 
     def __init__(self, shared: "Shared") -> None:
-        super().__init__()
-        self.shared = shared
+        super().__init__(shared)
         self.parser = RequestParser(shared.request_limits, shared.settings.allow_connect)
-        self.peer = _NOBODY
         self.exchange: Exchange | None = None
-        self.transport: asyncio.Transport | None = None
         self.in_head = True  # the deadline is that of a request head
         self.is_full = False  # the client reads slower than we write
         self.is_held = False  # we do not read
-        self.is_lingering = False
         self.received = 0
         self.sent = 0
         self.served = 0
 
     # The transport's calls.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        shared = self.shared
-        self.transport = cast(asyncio.Transport, transport)
-        address, port = transport.get_extra_info("peername")[:2]
-        server_address, server_port = transport.get_extra_info("sockname")[:2]
-        field = address.encode("ascii")
-        self.peer = Peer(address, field, port, server_address, server_port, shared.trusts(address))
-        shared.counters.totals["accepted"] += 1
-        if len(shared.connections) >= shared.settings.max_connections:
-            shared.counters.totals["refused"] += 1
-            self.is_lingering = True
-            self.transport.write(reply(503, "503 Service Unavailable", False))
-            self.transport.close()
-            return
+    def begin(self) -> None:
+        shared, transport = self.shared, self.transport
+        assert transport is not None
         shared.connections.add(self)
-        self.transport.set_write_buffer_limits(shared.settings.write_buffer_high, shared.settings.write_buffer_low)
+        transport.set_write_buffer_limits(shared.settings.write_buffer_high, shared.settings.write_buffer_low)
         shared.wheel.set(self, shared.header_ticks)
 
     def data_received(self, data: bytes) -> None:
@@ -101,6 +79,7 @@ class ClientConnection(Timed, asyncio.Protocol):
         self.transport = None
         self.shared.wheel.remove(self)
         self.shared.connections.discard(self)
+        self.leave()
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.client_gone()

@@ -299,4 +299,6 @@ class Exchange:
             self.client.carried(*self.tunnel.take_bytes())
         if self.deciding is not None:
             self.deciding.cancel()
+        if self.forward is not None:
+            self.forward.over()
         record(self)

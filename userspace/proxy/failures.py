@@ -17,6 +17,8 @@ _STATUS: Final = {
     "no_endpoint": 503,
     "endpoint_full": 503,
     "no_descriptor": 503,
+    "too_many_requests": 503,
+    "too_many_pending": 503,
 }
 _TEXT: Final = {
     404: "404 Not Found",
@@ -27,12 +29,14 @@ _TEXT: Final = {
 
 NO_ENDPOINT: Final = LbError("no_endpoint", Source.UPSTREAM, Retry.NEVER)
 ENDPOINT_FULL: Final = LbError("endpoint_full", Source.UPSTREAM, Retry.ALWAYS)
+TOO_MANY_REQUESTS: Final = LbError("too_many_requests", Source.UPSTREAM, Retry.NEVER)
+TOO_MANY_PENDING: Final = LbError("too_many_pending", Source.UPSTREAM, Retry.NEVER)
 CONNECT_TIMEOUT: Final = LbError("connect_timeout", Source.UPSTREAM, Retry.ALWAYS)
-SEND_TIMEOUT: Final = LbError("send_timeout", Source.UPSTREAM, Retry.NEVER)
-READ_TIMEOUT: Final = LbError("read_timeout", Source.UPSTREAM, Retry.NEVER)
-RESET: Final = LbError("reset", Source.UPSTREAM, Retry.IF_REUSED)
-CLOSED: Final = LbError("closed", Source.UPSTREAM, Retry.IF_REUSED)
-TRUNCATED: Final = LbError("truncated", Source.UPSTREAM, Retry.NEVER)
+SEND_TIMEOUT: Final = LbError("send_timeout", Source.UPSTREAM, Retry.ALWAYS)
+READ_TIMEOUT: Final = LbError("read_timeout", Source.UPSTREAM, Retry.ALWAYS)
+RESET: Final = LbError("reset", Source.UPSTREAM, Retry.ALWAYS)
+CLOSED: Final = LbError("closed", Source.UPSTREAM, Retry.ALWAYS)
+TRUNCATED: Final = LbError("truncated", Source.UPSTREAM, Retry.ALWAYS)
 CLIENT_GONE: Final = LbError("gone", Source.CLIENT, Retry.NEVER)
 TUNNEL_IDLE: Final = LbError("tunnel_idle", Source.CLIENT, Retry.NEVER)
 DRAINED: Final = LbError("drained", Source.INTERNAL, Retry.NEVER)
@@ -68,15 +72,14 @@ def text_of(status: int) -> str:
     return _TEXT[status]
 
 
-def may_retry(error: LbError, sent: bool, idempotent: bool, reused: bool) -> bool:
-    """Decide whether the request may be tried again, given that no byte of a response came.
+def may_retry(error: LbError, sent: bool, idempotent: bool) -> bool:
+    """Decide whether the request may be tried again, given that nothing of a response was passed on.
 
-    `sent`: some of the request may have reached an endpoint; then only an idempotent method is tried again, and only
-    where this try sent nothing (Retry.ALWAYS) or found a kept connection stale (`reused`): never when the endpoint may
-    have choked on it.
+    `sent`: some of the request may have reached an endpoint in any try; then only an idempotent method is tried again.
     """
-    if error.retry is Retry.NEVER:
-        return False
-    if not sent:
-        return True
-    return idempotent and (reused or error.retry is Retry.ALWAYS)
+    return error.retry is Retry.ALWAYS and (idempotent or not sent)
+
+
+def is_stale(error: LbError, reused: bool) -> bool:
+    """Say whether a kept connection (`reused`) was one that its endpoint had closed: that says nothing about it."""
+    return reused and error.kind in ("reset", "closed")

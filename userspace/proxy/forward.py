@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 from control.model.health import Passive
 from control.model.upstream import Endpoint
 from userspace.config.compiled import CompiledRoute, CompiledUpstream
-from userspace.errors import LbError, Retry
+from userspace.errors import LbError
 from userspace.http.events import Event
+from userspace.http.proxy_protocol import Ends, header
 from userspace.http.upgrade import offers
 from userspace.proxy import failures
+from userspace.proxy.circuit import Circuit
 from userspace.proxy.endpoint_head import endpoint_head
 from userspace.proxy.observations import code_of
 from userspace.proxy.tries import Tries
@@ -30,6 +32,7 @@ class Forward:
     tries: Tries | None = None
     endpoint: Endpoint | None = None
     pool: "Pool | None" = None
+    circuit: Circuit | None = None  # once this request counts there
     attempt: Attempt | None = None
     upstream: UpstreamConnection | None = None
     sent = False  # some of the request may have reached an endpoint
@@ -62,6 +65,11 @@ class Forward:
             compiled.picker.began(endpoint)
             self.tried_at = perf_counter()
         pool = self.pool = self.shared.pools.of(compiled.upstream, endpoint)
+        if self.circuit is None:
+            if not pool.circuit.enter():
+                self.failed(failures.TOO_MANY_REQUESTS)
+                return
+            self.circuit = pool.circuit
         if self.tries is None or not self.tries.wants_new:
             upstream = pool.take(self.exchange.request.method not in failures.IDEMPOTENT)
             if upstream is not None:
@@ -71,6 +79,9 @@ class Forward:
         if pool.is_full:
             # Not a call: hundreds of endpoints may be full, each of them a try.
             self.shared.loop.call_soon(self.failed, failures.ENDPOINT_FULL)
+            return
+        if not pool.circuit.may_connect():
+            self.failed(failures.TOO_MANY_PENDING)
             return
         self.attempt = Attempt(self.shared, pool, self, self.shared.wheel.ticks(self.timeout.connect))
 
@@ -134,10 +145,21 @@ class Forward:
             self.upstream_ms += (perf_counter() - self.sent_at) * 1000
             upstream.abort()
 
+    def over(self) -> None:
+        """The exchange is over."""
+        if self.circuit is not None:
+            self.circuit.leave()
+            self.circuit = None
+
     # What the attempt and the upstream connection call.
 
     def connected(self, upstream: UpstreamConnection) -> None:
         """A new connection is open."""
+        assert self.compiled.upstream is not None
+        version = self.compiled.upstream.proxy_protocol
+        if version:
+            peer = self.exchange.client.peer
+            upstream.write([header(version, Ends(peer.address, peer.port, peer.server_address, peer.server_port))])
         self._send(upstream)
         self.exchange.client.update_reading()
 
@@ -148,7 +170,8 @@ class Forward:
 
     def answered(self, events: list[Event]) -> None:
         """Pass on what the endpoint answered."""
-        self.heard = True
+        if events:  # less than a head is nothing that the client could have seen
+            self.heard = True
         self.exchange.answered(events)
 
     def failed(self, error: LbError) -> None:
@@ -176,8 +199,12 @@ class Forward:
 
     def _saw_failure(self, error: LbError) -> None:
         code = code_of(error)
-        is_stale = self.reused and error.retry is Retry.IF_REUSED  # says nothing about the endpoint
-        if code is not None and not is_stale and self.pool is not None and self.compiled.upstream is not None:
+        if (
+            code is not None
+            and not failures.is_stale(error, self.reused)
+            and self.pool is not None
+            and self.compiled.upstream is not None
+        ):
             self.shared.observations.failed(self.compiled.upstream, self.pool.address, code)
 
     def _saw_refusal(self, passive: Passive, error: LbError, status: int) -> None:
@@ -228,6 +255,11 @@ class Forward:
         if self.tries is None:
             self.tries = Tries(self.compiled, exchange.request.method, self.key)
         if not self.tries.allow(error, endpoint, self.sent, self.reused, perf_counter() - exchange.begun):
+            return False
+        # A stale connection's request did nothing: it costs the budget nothing either.
+        repeats = self.sent and not self.tries.wants_new
+        if repeats and self.circuit is not None and not self.circuit.may_repeat(perf_counter()):
+            self.shared.counters.totals["retries_denied"] += 1
             return False
         self.reused = False
         self.shared.counters.totals["retries"] += 1

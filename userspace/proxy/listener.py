@@ -3,7 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Sequence
+from functools import partial
 
+from userspace.proxy.behind_proxy import BehindProxy
 from userspace.proxy.connection import ClientConnection
 from userspace.proxy.shared import Shared
 
@@ -23,8 +25,10 @@ class Listener:
         shared = self._shared
         for listening in self._sockets:
             listening.setblocking(False)
+            is_proxied = listening.getsockname()[1] in shared.settings.proxy_protocol_ports
+            protocol = BehindProxy if is_proxied else ClientConnection
             server = await shared.loop.create_server(
-                lambda: ClientConnection(shared), sock=listening, backlog=shared.settings.backlog
+                partial(protocol, shared), sock=listening, backlog=shared.settings.backlog
             )
             self._servers.append(server)
 

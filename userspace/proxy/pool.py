@@ -1,10 +1,12 @@
 """Connections to endpoints: which are idle, how many are open, and how many there may be."""
 
 import select
+from collections.abc import Callable, Set
 from typing import TYPE_CHECKING
 
 from control.model.upstream import Endpoint, Upstream
 from userspace.obs.counters import Counters, Series
+from userspace.proxy.circuit import Circuit
 from userspace.proxy.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -18,23 +20,29 @@ class Pool:
 
     __slots__ = (
         "address",
+        "circuit",
         "endpoint",
         "idle",
         "idle_ticks",
+        "is_retired",
         "keep",
         "limit",
         "max_idle",
+        "max_open",
         "max_requests",
         "open",
         "series",
         "upstream",
     )
 
-    def __init__(self, upstream: Upstream, endpoint: Endpoint, limit: int, max_idle: int, idle_ticks: int) -> None:
+    def __init__(
+        self, upstream: Upstream, endpoint: Endpoint, circuit: Circuit, limit: int, max_idle: int, idle_ticks: int
+    ) -> None:
         self.address = endpoint.address
         self.idle: list[UpstreamConnection] = []
         self.open = 0  # idle, in use, and being opened
-        self.limit = limit  # of `open`
+        self.circuit = circuit
+        self.max_open = limit
         self.max_idle = max_idle
         self.series: dict[str, Series] = {}  # by route
         self.configure(upstream, endpoint, idle_ticks)
@@ -44,7 +52,11 @@ class Pool:
         self.upstream = upstream
         self.endpoint = endpoint
         self.idle_ticks = idle_ticks
-        self.keep = min(upstream.keepalive_pool.size, self.max_idle) if upstream.keepalive_pool.idle_timeout else 0
+        self.is_retired = False
+        self.limit = min(self.max_open, upstream.limits.connections or self.max_open)  # of `open`
+        # A connection that says whose it is serves nobody else.
+        keeps = upstream.keepalive_pool.idle_timeout and not upstream.proxy_protocol
+        self.keep = min(upstream.keepalive_pool.size, self.max_idle) if keeps else 0
         self.max_requests = upstream.keepalive_pool.requests
 
     @property
@@ -71,6 +83,14 @@ class Pool:
         self.idle.append(connection)
         return True
 
+    def retire(self) -> None:
+        """The endpoint is none of its upstream any more: what is in use finishes, nothing is kept."""
+        self.is_retired = True
+        self.keep = 0
+        for connection in self.idle:
+            connection.close()
+        self.idle.clear()
+
     def forget(self, connection: "UpstreamConnection") -> None:
         """The connection, idle or not, is closing. Safe to call twice."""
         if connection.is_counted:
@@ -83,7 +103,7 @@ class Pool:
 class Pools:
     """All pools of one worker, by (upstream id, endpoint address): a changed weight or timeout keeps connections."""
 
-    __slots__ = ("_by_identity", "_counters", "_limit", "_max_idle", "_pools", "_wheel")
+    __slots__ = ("_by_identity", "_circuits", "_counters", "_limit", "_max_idle", "_pools", "_wheel")
 
     def __init__(self, wheel: Wheel, counters: Counters, limit: int, max_idle: int) -> None:
         self._wheel = wheel
@@ -91,6 +111,7 @@ class Pools:
         self._limit = limit
         self._max_idle = max_idle
         self._pools: dict[tuple[str, str], Pool] = {}
+        self._circuits: dict[str, Circuit] = {}  # by upstream id
         # Hashing an Endpoint costs more than the rest of the look-up. The id() of one that is gone may be another's
         # now, so what is found is compared.
         self._by_identity: dict[int, tuple[Endpoint, Upstream, Pool]] = {}
@@ -116,6 +137,23 @@ class Pools:
             del self._pools[key]
         for pool in self._pools.values():
             pool.series.clear()
+        used = {pool.upstream.id for pool in self._pools.values()}
+        for id in [id for id, circuit in self._circuits.items() if circuit.is_idle and id not in used]:
+            del self._circuits[id]
+
+    def retire(self, upstream_of: Callable[[str], Upstream | None]) -> None:
+        """Retire the pools of endpoints that their upstream, by id, does not have any more. Called once a second."""
+        addresses: dict[str, Set[str]] = {}
+        for pool in self._pools.values():
+            id = pool.upstream.id
+            upstream = upstream_of(id)
+            if pool.is_retired or upstream is pool.upstream:
+                continue
+            if id not in addresses:
+                endpoints = upstream.endpoints if upstream is not None else ()
+                addresses[id] = {endpoint.address for endpoint in endpoints}
+            if pool.address not in addresses[id]:
+                pool.retire()
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -134,9 +172,13 @@ class Pools:
         idle_ticks = self._wheel.ticks(upstream.keepalive_pool.idle_timeout)
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = Pool(upstream, endpoint, self._limit, self._max_idle, idle_ticks)
+            circuit = self._circuits.get(upstream.id)
+            if circuit is None:
+                circuit = self._circuits[upstream.id] = Circuit(upstream)
+            pool = self._pools[key] = Pool(upstream, endpoint, circuit, self._limit, self._max_idle, idle_ticks)
         else:
             pool.configure(upstream, endpoint, idle_ticks)
+        pool.circuit.configure(upstream)
         self._by_identity[id(endpoint)] = (endpoint, upstream, pool)
         return pool
 

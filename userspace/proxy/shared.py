@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings
+from userspace.http.request import Peer
 from userspace.obs.access_log import AccessLog
 from userspace.obs.counters import Counters
+from userspace.proxy.clients import Clients
 from userspace.proxy.naming import Naming
 from userspace.proxy.observations import Observations
 from userspace.proxy.pool import Pools
@@ -32,6 +34,7 @@ class Shared:
 
     __slots__ = (
         "body_ticks",
+        "clients",
         "connections",
         "counters",
         "header_ticks",
@@ -51,6 +54,7 @@ class Shared:
         "router",
         "send_ticks",
         "settings",
+        "speaks_for_clients",
         "trusts",
         "tunnels",
         "unserved",
@@ -71,6 +75,7 @@ class Shared:
         self.naming = Naming(loop, router.live.addresses)
         self.observations = Observations(loop)
         self.connections: set[ClientConnection] = set()
+        self.clients = Clients(settings.max_connections_per_client)
         self.is_draining = False
         self.tunnels = 0  # open now
         self.on_empty: Callable[[], None] = _nothing
@@ -89,6 +94,13 @@ class Shared:
         )
         self.path_rules = rules if rules else None
         self.trusts = _trust(settings.trusted_addresses)
+        self.speaks_for_clients = _trust(settings.proxy_protocol_from)
+
+    def peer_of(self, transport: asyncio.BaseTransport) -> Peer:
+        """Return both ends of a client's connection."""
+        address, port = transport.get_extra_info("peername")[:2]
+        server_address, server_port = transport.get_extra_info("sockname")[:2]
+        return Peer(address, address.encode("ascii"), port, server_address, server_port, self.trusts(address))
 
     def failed_within(self, error: Exception) -> None:
         """A plugin raised: a fault of ours. The exchange is answered 500 and the others go on."""
@@ -110,7 +122,7 @@ def _ignore(text: str) -> None:
 
 
 def _trust(addresses: tuple[str, ...]) -> Callable[[str], bool | None]:
-    """Return what tells whether a peer's X-Forwarded-* count: None for everybody when nothing is configured."""
+    """Return what tells whether an address lies within `addresses`: None for everybody when there are none."""
     if not addresses:
         return lambda address: None
     networks = [ip_network(address) for address in addresses]

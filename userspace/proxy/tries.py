@@ -3,7 +3,7 @@
 from control.model.upstream import Endpoint
 from userspace.config.compiled import CompiledUpstream
 from userspace.errors import LbError
-from userspace.proxy.failures import IDEMPOTENT, may_retry
+from userspace.proxy.failures import IDEMPOTENT, is_stale, may_retry
 
 
 class Tries:
@@ -32,11 +32,11 @@ class Tries:
         """
         compiled = self._compiled
         upstream = compiled.upstream
-        if upstream is None or not may_retry(error, sent, self._method in IDEMPOTENT, reused):
+        if upstream is None or not may_retry(error, sent, self._method in IDEMPOTENT):
             return False
         if 0 < upstream.retry_timeout < elapsed:
             return False
-        if reused and not self.wants_new:
+        if is_stale(error, reused) and not self.wants_new:
             self.wants_new = True
             self._endpoint = endpoint
         else:

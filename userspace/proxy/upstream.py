@@ -148,6 +148,7 @@ class Attempt(Timed):
         self.forward: Forward | None = forward
         connection = self.connection = UpstreamConnection(shared, pool)
         pool.open += 1
+        pool.circuit.pending += 1
         shared.counters.totals["upstream_connects"] += 1
         shared.wheel.set(self, ticks)
         endpoint = pool.endpoint
@@ -179,6 +180,7 @@ class Attempt(Timed):
 
     def _ended(self, task: "asyncio.Task[object]") -> None:
         self.shared.wheel.remove(self)
+        self.connection.pool.circuit.pending -= 1
         forward, self.forward = self.forward, None
         failure = None if task.cancelled() else task.exception()
         if failure is not None or task.cancelled() or forward is None:

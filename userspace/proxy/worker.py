@@ -150,6 +150,7 @@ class Worker:
         self._router.warm()
         if self._wire.is_clear:
             self._report()
+        self._shared.pools.retire(self._router.upstream_of)
         self._reports += 1
         if self._reports % SWEEP_REPORTS == 0:
             self._shared.pools.sweep()

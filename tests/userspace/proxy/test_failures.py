@@ -5,7 +5,7 @@ import pytest
 
 from userspace.errors import LbError
 from userspace.proxy import failures
-from userspace.proxy.failures import connect_failure, may_retry, status_of, text_of
+from userspace.proxy.failures import connect_failure, is_stale, may_retry, status_of, text_of
 
 
 @pytest.mark.parametrize(
@@ -27,27 +27,39 @@ def test_each_failure_to_connect_has_its_word_and_status(error: OSError, kind: s
     assert text_of(status).startswith(str(status))
 
 
-# error, sent, idempotent, reused -> another try
+# error, sent, idempotent -> another try
 RULES = [
-    (failures.CONNECT_TIMEOUT, False, False, False, True),
-    (failures.CONNECT_TIMEOUT, True, False, False, False),
-    (failures.CONNECT_TIMEOUT, True, True, False, True),
-    (failures.ENDPOINT_FULL, False, False, False, True),
-    (failures.RESET, True, True, True, True),
-    (failures.RESET, True, True, False, False),
-    (failures.RESET, True, False, True, False),
-    (failures.CLOSED, True, True, True, True),
-    (failures.CLOSED, True, False, True, False),
-    (failures.READ_TIMEOUT, True, True, True, False),
-    (failures.SEND_TIMEOUT, True, True, True, False),
-    (failures.TRUNCATED, True, True, True, False),
-    (failures.bad_response("x"), True, True, True, False),
-    (failures.NO_ENDPOINT, False, True, False, False),
+    (failures.CONNECT_TIMEOUT, False, False, True),
+    (failures.CONNECT_TIMEOUT, True, False, False),
+    (failures.CONNECT_TIMEOUT, True, True, True),
+    (failures.ENDPOINT_FULL, False, False, True),
+    (failures.RESET, True, True, True),
+    (failures.RESET, True, False, False),
+    (failures.CLOSED, True, True, True),
+    (failures.CLOSED, True, False, False),
+    (failures.READ_TIMEOUT, True, True, True),
+    (failures.READ_TIMEOUT, True, False, False),
+    (failures.SEND_TIMEOUT, True, True, True),
+    (failures.SEND_TIMEOUT, True, False, False),
+    (failures.TRUNCATED, True, True, True),
+    (failures.TRUNCATED, True, False, False),
+    (failures.bad_response("x"), True, True, False),
+    (failures.NO_ENDPOINT, False, True, False),
+    (failures.TOO_MANY_REQUESTS, False, True, False),
+    (failures.TOO_MANY_PENDING, False, True, False),
 ]
 
 
-@pytest.mark.parametrize(("error", "sent", "idempotent", "reused", "expected"), RULES)
+@pytest.mark.parametrize(("error", "sent", "idempotent", "expected"), RULES)
 def test_another_try_is_allowed_exactly_when_nothing_can_happen_twice(
-    error: LbError, sent: bool, idempotent: bool, reused: bool, expected: bool
+    error: LbError, sent: bool, idempotent: bool, expected: bool
 ) -> None:
-    assert may_retry(error, sent, idempotent, reused) is expected
+    assert may_retry(error, sent, idempotent) is expected
+
+
+def test_only_a_kept_connection_that_is_gone_is_stale() -> None:
+    assert [is_stale(failures.RESET, True), is_stale(failures.CLOSED, True)] == [True, True]
+    assert not any(
+        is_stale(error, True) for error in (failures.READ_TIMEOUT, failures.TRUNCATED, failures.SEND_TIMEOUT)
+    )
+    assert not is_stale(failures.RESET, False)

@@ -85,14 +85,17 @@ async def test_an_endpoint_that_never_accepts_is_a_504(tmp_path: Path) -> None:
             filler.close()
 
 
-async def test_an_endpoint_that_never_answers_is_a_504_and_is_not_asked_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("request_bytes", "asked"), [(get(), 2), (POST, 1)])
+async def test_an_endpoint_that_never_answers_is_a_504_and_what_may_be_done_is_not_asked_of_another(
+    tmp_path: Path, request_bytes: bytes, asked: int
+) -> None:
     async def hang(speaker: Speaker) -> None:
         await speaker.hear_end()
 
     async with Stage(tmp_path, hang, hang, timeout=QUICK) as stage:
-        assert await status_of(stage, get()) == 504
+        assert await status_of(stage, request_bytes) == 504
         assert stage.log_lines()[0]["error"] == "read_timeout"
-        assert sum(endpoint.accepted for endpoint in stage.endpoints) == 1  # type: ignore[union-attr]
+        assert sum(endpoint.accepted for endpoint in stage.endpoints) == asked  # type: ignore[union-attr]
 
 
 async def test_read_timeout_runs_between_reads_and_not_over_the_response(tmp_path: Path) -> None:
@@ -162,15 +165,117 @@ async def test_a_torn_response_ends_in_a_reset_and_never_looks_whole(
         assert (line["status"], line["error"], line["error_source"]) == (200, "truncated", "upstream")
 
 
-async def test_a_reset_on_a_new_connection_is_a_502_and_not_tried_again(tmp_path: Path) -> None:
-    async def reset(speaker: Speaker) -> None:
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 20"])
+@pytest.mark.parametrize(("request_bytes", "asked"), [(get(), 2), (POST, 1)])
+async def test_an_endpoint_that_hangs_up_is_a_502_and_what_may_be_done_is_not_asked_of_another(
+    tmp_path: Path, said: bytes, request_bytes: bytes, asked: int
+) -> None:
+    async def hang_up(speaker: Speaker) -> None:
+        await speaker.hear_head()
+        await speaker.say(said)
+        speaker.reset()
+
+    async with Stage(tmp_path, hang_up, hang_up) as stage:
+        assert await status_of(stage, request_bytes) == 502
+        assert sum(endpoint.accepted for endpoint in stage.endpoints) == asked  # type: ignore[union-attr]
+        assert stage.log_lines()[0]["error"] in ("reset", "closed", "truncated")
+
+
+async def test_what_is_sent_again_is_bounded_by_the_budget_and_what_was_never_sent_is_not(tmp_path: Path) -> None:
+    async def hang_up(speaker: Speaker) -> None:
         await speaker.hear_head()
         speaker.reset()
 
-    async with Stage(tmp_path, reset, reset) as stage:
-        assert await status_of(stage, get()) == 502
-        assert sum(endpoint.accepted for endpoint in stage.endpoints) == 1  # type: ignore[union-attr]
-        assert stage.log_lines()[0]["error"] in ("reset", "closed")
+    budget = {"percent": 0, "min_per_second": 0.3}
+    async with Stage(tmp_path, hang_up, hang_up, retry_budget=budget) as stage:
+        for _ in range(6):
+            assert await status_of(stage, get()) == 502
+        assert stage.shared.counters.totals["retries"] == 3
+        assert stage.shared.counters.totals["retries_denied"] == 3
+        dead = dict.fromkeys(("127.0.0.1:1", "127.0.0.2:1"), 1)
+        stage.put(("upstreams/u1", {"id": "u1", "type": "roundrobin", "nodes": dead, "retry_budget": budget}))
+        for _ in range(6):
+            assert await status_of(stage, get()) == 502
+        assert stage.shared.counters.totals["retries"] == 3 + 6
+
+
+async def test_requests_and_openings_beyond_the_upstreams_limits_are_503_at_once(tmp_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def waits(speaker: Speaker) -> None:
+        while True:
+            await speaker.hear_head()
+            await go.wait()
+            await speaker.say(OK)
+
+    async with Stage(tmp_path, waits, waits, limits={"requests": 2}) as stage:
+        clients = [await stage.client() for _ in range(2)]
+        for client in clients:
+            await client.say(get())
+        await stage.until(lambda: stage.shared.pools.counts()[0] == 2)
+        assert await status_of(stage, get()) == 503
+        assert stage.shared.counters.errors == {"upstream too_many_requests": 1}
+        go.set()
+        for client in clients:
+            await client.hear_message()
+        assert await status_of(stage, get()) == 200
+        pool = next(iter(stage.shared.pools._pools.values()))
+        await stage.until(lambda: pool.circuit.is_idle)
+        stage.put(("upstreams/u1", {"id": "u1", "nodes": {stage.addresses[0]: 1}, "limits": {"pending": 1}}))
+        stage.shared.pools.close()
+        pool.circuit.pending += 1
+        assert await status_of(stage, get()) == 503
+        pool.circuit.pending -= 1
+        assert stage.shared.counters.errors["upstream too_many_pending"] == 1
+        assert await status_of(stage, get()) == 200
+
+
+async def test_an_endpoint_with_all_the_connections_it_may_have_is_passed_over(tmp_path: Path) -> None:
+    async def hang(speaker: Speaker) -> None:
+        await speaker.hear_end()
+
+    async with Stage(tmp_path, hang, hello, limits={"connections": 1}) as stage:
+        busy: list[Speaker] = []
+        while not any(e.accepted for e in stage.endpoints[:1]):  # type: ignore[union-attr]
+            busy.append(await stage.client())
+            await busy[-1].say(get())
+            await asyncio.sleep(0.01)
+        for _ in range(4):
+            assert await status_of(stage, get()) == 200
+        assert stage.endpoint.accepted == 1
+
+
+async def test_the_connections_of_a_removed_endpoint_are_closed_and_what_is_under_way_finishes(tmp_path: Path) -> None:
+    go = asyncio.Event()
+    ended: list[bytes] = []
+
+    async def old(speaker: Speaker) -> None:
+        while b"/slow" not in await speaker.hear_head():
+            await speaker.say(OK)
+        await go.wait()
+        await speaker.say(OK)
+        ended.append(await speaker.hear_end())
+
+    async def idle_end(speaker: Speaker) -> None:
+        await old(speaker)
+
+    async with Stage(tmp_path, idle_end) as stage:
+        assert await status_of(stage, get()) == 200
+        slow, quick = await stage.client(), await stage.client()
+        await slow.say(get("/slow"))
+        await stage.until(lambda: stage.shared.pools.counts() == (1, 0))
+        await quick.say(get())
+        await quick.hear_message()
+        assert stage.shared.pools.counts() == (1, 1)
+        stage.shared.pools.retire(stage.router.upstream_of)
+        assert stage.shared.pools.counts() == (1, 1)
+        stage.put(("upstreams/u1", {"id": "u1", "nodes": {"127.0.0.1:1": 1}}))
+        stage.shared.pools.retire(stage.router.upstream_of)
+        await stage.until(lambda: stage.shared.pools.counts() == (1, 0))
+        go.set()
+        assert (await slow.hear_message())[0].startswith(b"HTTP/1.1 200 ")
+        await stage.until(lambda: stage.shared.pools.counts() == (0, 0))
+        await stage.until(lambda: ended == [b""])
 
 
 async def closes_when_reused(speaker: Speaker) -> None:
