@@ -123,6 +123,7 @@ class Router:
     ) -> dict[str, CompiledUpstream]:
         """Return all upstreams, by slot, that have to change or are new."""
         sticky: set[str] = set()
+        hashing: set[str] = set()
         for _, route in routes:
             if route is None:
                 continue
@@ -131,7 +132,11 @@ class Router:
                 upstreams[id] = route.upstream if route.upstream is not None else new.upstreams.get(id)
             if route.sticky is not None:
                 sticky.add(id)
-                if id not in upstreams and not self._slots[id].is_sticky:
+                if route.sticky.hashes:
+                    hashing.add(id)
+                slot = self._slots.get(id)
+                is_ready = slot is not None and slot.is_sticky and (slot.hashes or not route.sticky.hashes)
+                if id not in upstreams and not is_ready:
                     upstreams[id] = new.upstreams.get(id)
         if new_keys:
             for id, known in self._slots.items():
@@ -143,7 +148,8 @@ class Router:
             keys = new.sticky_keys if id in sticky or (slot is not None and slot.is_sticky) else None
             refusal = REFUSALS.get(id, 502)
             previous = slot.compiled if slot is not None else None
-            compiled[id] = compile_upstream(upstream, keys, self._here, refusal, previous, self.live)
+            hashes = id in hashing or (slot is not None and slot.hashes)
+            compiled[id] = compile_upstream(upstream, keys, self._here, refusal, previous, self.live, hashes)
         return compiled
 
     def upstream_of(self, id: str) -> Upstream | None:
@@ -157,7 +163,8 @@ class Router:
             slot = self._slots.get(id)
             if slot is not None and slot.compiled.source is not None:
                 old = slot.compiled
-                self._put(id, compile_upstream(old.source, old.keys, self._here, old.refusal, old, self.live))
+                made = compile_upstream(old.source, old.keys, self._here, old.refusal, old, self.live, slot.hashes)
+                self._put(id, made)
 
     def warm(self) -> None:
         """Give endpoints that warm up what is theirs by now. To be called every second."""
@@ -211,6 +218,7 @@ class Router:
                 slot = self._slots[slot_id(route)]
                 slot.routes += 1
                 slot.is_sticky = slot.is_sticky or route.sticky is not None
+                slot.hashes = slot.hashes or (route.sticky is not None and route.sticky.hashes)
                 fresh.append(CompiledRoute(route, slot, chain, condition_of(route), self._with_parameters))
         for compiled in fresh:
             self._routes[compiled.route.id] = compiled

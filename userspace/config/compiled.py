@@ -1,7 +1,7 @@
 """What requests are served by: routes and upstreams with everything merged that a request would have to look for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from control.model.health import Passive
@@ -31,6 +31,7 @@ class CompiledUpstream:
     `keys`: those that `tokens` were made with; None when no route of this upstream is sticky. `upstream` has addresses
     where `source`, the stored one, has names. `down`: its endpoints that `picker` leaves out. `passive`: what exchanges
     meet is of interest to the checker. `key_of`: what the picker is to be given of a request, None for nothing.
+    `ring`: of all endpoints, down or not, for what sticky routes hash; NOBODY where none does.
     `loads`: what its pickers know of endpoints. `cold`, `shares`: of endpoints that warm up.
     """
 
@@ -44,6 +45,7 @@ class CompiledUpstream:
     down: frozenset[Endpoint] = frozenset()
     passive: Passive | None = None
     key_of: KeyOf | None = None
+    ring: Picker = NOBODY
     loads: Loads = field(default_factory=Loads)
     cold: Cold = field(default_factory=dict)
     shares: Mapping[Endpoint, float] = field(default_factory=dict)
@@ -56,14 +58,15 @@ class CompiledUpstream:
 
 class UpstreamSlot:
     """Where all routes of one upstream find it. `routes`: how many refer to it; `is_sticky`: one of them wants tokens,
-    or did while the slot existed."""
+    or did while the slot existed; `hashes`: one of them wants the ring."""
 
-    __slots__ = ("compiled", "is_sticky", "routes")
+    __slots__ = ("compiled", "hashes", "is_sticky", "routes")
 
     def __init__(self, compiled: CompiledUpstream) -> None:
         self.compiled = compiled
         self.routes = 0
         self.is_sticky = False
+        self.hashes = False
 
 
 class CompiledRoute:
@@ -129,8 +132,10 @@ def compile_upstream(
     refusal: int,
     previous: CompiledUpstream | None,
     live: Live,
+    hashes: bool = False,
 ) -> CompiledUpstream:
-    """Return `upstream` ready to serve (None: it does not exist, and `refusal` says so), as `live` has it.
+    """Return `upstream` ready to serve (None: it does not exist, and `refusal` says so), as `live` has it. `hashes`:
+    some sticky route of it hashes.
 
     What `previous` has of the same endpoints and keys is taken over: a picker goes on where it was.
     """
@@ -153,6 +158,10 @@ def compile_upstream(
         tokens = before.tokens
     else:
         tokens = StickyTable(upstream.id, endpoints, keys) if keys is not None else NO_TOKENS
+    ring = NOBODY
+    if hashes:
+        hashing = replace(upstream, type="chash", spill_over=None)
+        ring = before.ring if is_same and before.ring is not NOBODY else build(hashing, previous=before.ring)
     return CompiledUpstream(
         upstream,
         picker,
@@ -164,6 +173,7 @@ def compile_upstream(
         down=down,
         passive=upstream.checks.passive if upstream.checks is not None else None,
         key_of=compile_key(upstream.hash_on, upstream.key) if picker.wants_key else None,
+        ring=ring,
         loads=loads,
         cold=cold,
         shares=shares,

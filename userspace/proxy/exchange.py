@@ -23,6 +23,7 @@ from userspace.plugins.run import Run
 from userspace.proxy import failures
 from userspace.proxy.deciding import Deciding
 from userspace.proxy.forward import Forward
+from userspace.proxy.hash_sticks import stick_of
 from userspace.proxy.own_answer import error_answer, plugin_answer
 from userspace.proxy.record import CLIENT_CLOSED, record
 from userspace.proxy.relay import Relay, interim
@@ -242,13 +243,16 @@ class Exchange:
         request = self.request
         slot = request.upstream_slot
         compiled = self.compiled = route.upstream if slot is None else slot.compiled
-        sticky = route.route.sticky
-        endpoint = None
-        if sticky is not None and slot is None:
-            stick = self.stick = Stick(sticky, compiled.tokens, self.head)
-            endpoint = stick.endpoint if stick.endpoint not in compiled.down else None
         key = "" if compiled.key_of is None else compiled.key_of(request)
-        endpoint = request.endpoint = endpoint or compiled.picker.pick(NONE, key)
+        sticky = route.route.sticky
+        if sticky is None or slot is not None:
+            endpoint = compiled.picker.pick(NONE, key)
+        else:
+            stick = self.stick = stick_of(sticky, compiled, request)
+            endpoint = stick.pick(NONE, key)
+            if stick.state == "refused":
+                self.note(failures.STICK_REFUSED)
+        request.endpoint = endpoint
         if self.run is not None and endpoint is not None:
             self.run.before_proxy()
         forward = self.forward = Forward(self, route, compiled, key)

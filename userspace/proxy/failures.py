@@ -16,6 +16,7 @@ _STATUS: Final = {
     "read_timeout": 504,
     "no_endpoint": 503,
     "endpoint_full": 503,
+    "stick_refused": 503,
     "no_descriptor": 503,
     "too_many_requests": 503,
     "too_many_pending": 503,
@@ -28,6 +29,7 @@ _TEXT: Final = {
 }
 
 NO_ENDPOINT: Final = LbError("no_endpoint", Source.UPSTREAM, Retry.NEVER)
+STICK_REFUSED: Final = LbError("stick_refused", Source.UPSTREAM, Retry.NEVER)
 ENDPOINT_FULL: Final = LbError("endpoint_full", Source.UPSTREAM, Retry.ALWAYS)
 TOO_MANY_REQUESTS: Final = LbError("too_many_requests", Source.UPSTREAM, Retry.NEVER)
 TOO_MANY_PENDING: Final = LbError("too_many_pending", Source.UPSTREAM, Retry.NEVER)

@@ -1,5 +1,6 @@
 """Getting one request to an endpoint and its response back: pick, connect, send, and try again where allowed."""
 
+from collections.abc import Set
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -225,6 +226,10 @@ class Forward:
             status = failures.status_of(error)
         self.exchange.unanswered(status)
 
+    def _pick(self, tried: Set[Endpoint]) -> Endpoint | None:
+        stick = self.exchange.stick
+        return self.compiled.picker.pick(tried, self.key) if stick is None else stick.pick(tried, self.key)
+
     def _try_over(self, seconds: float | None) -> None:
         assert self.endpoint is not None
         self.tried_at = None
@@ -253,7 +258,7 @@ class Forward:
         if exchange.body is not None and not exchange.body.is_replayable:
             return False
         if self.tries is None:
-            self.tries = Tries(self.compiled, exchange.request.method, self.key)
+            self.tries = Tries(self.compiled, exchange.request.method, self._pick)
         if not self.tries.allow(error, endpoint, self.sent, self.reused, perf_counter() - exchange.begun):
             return False
         # A stale connection's request did nothing: it costs the budget nothing either.

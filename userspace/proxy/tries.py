@@ -1,5 +1,7 @@
 """Which endpoint comes next after a failure, and whether one may."""
 
+from collections.abc import Callable, Set
+
 from control.model.upstream import Endpoint
 from userspace.config.compiled import CompiledUpstream
 from userspace.errors import LbError
@@ -9,12 +11,14 @@ from userspace.proxy.failures import IDEMPOTENT, is_stale, may_retry
 class Tries:
     """The tries of one exchange, made at its first failure: most have none. `count` is of those after the first."""
 
-    __slots__ = ("_compiled", "_endpoint", "_key", "_method", "_tried", "count", "wants_new")
+    __slots__ = ("_compiled", "_endpoint", "_method", "_pick", "_tried", "count", "wants_new")
 
-    def __init__(self, compiled: CompiledUpstream, method: str, key: str = "") -> None:
-        """`key`: what the picker was given at first."""
+    def __init__(
+        self, compiled: CompiledUpstream, method: str, pick: Callable[[Set[Endpoint]], Endpoint | None]
+    ) -> None:
+        """`pick`: gives an endpoint beside those that were tried."""
         self._compiled = compiled
-        self._key = key
+        self._pick = pick
         self._method = method
         self._tried: set[Endpoint] = set()
         self._endpoint: Endpoint | None = None
@@ -52,4 +56,4 @@ class Tries:
         """Return the endpoint of the try that `allow` allowed; None when all were tried."""
         if self._endpoint is not None:
             return self._endpoint
-        return self._compiled.picker.pick(self._tried, self._key)
+        return self._pick(self._tried)

@@ -6,6 +6,8 @@ import pytest
 
 from tests.requests import asked
 from tests.userspace.config.objects_in_store import Stored, route, sticky_keys, upstream
+from userspace.balancer.build import Here
+from userspace.balancer.picker import NOBODY
 from userspace.config.compile_routing import Router
 from userspace.config.compiled import CompiledRoute
 from userspace.config.snapshot import EMPTY, apply, replace
@@ -149,6 +151,42 @@ def test_a_sticky_route_may_come_before_keys_and_upstream() -> None:
     change(router, sticky_keys(1))
     compiled = match(router).upstream
     assert compiled.tokens.token_of(compiled.endpoints[0]) is not None
+
+
+def test_the_ring_is_made_once_a_sticky_route_hashes_and_stays_with_the_endpoints() -> None:
+    hashing = {"sticky": {"mode": "header", "header": "x"}}
+    router = router_of(route("r1", plugins=STICKY, upstream_id="u1"), upstream(nodes=TWO))
+    assert match(router).upstream.ring is NOBODY
+    change(router, route("r2", "/h", plugins=hashing, upstream_id="u1"))
+    ring = match(router).upstream.ring
+    assert ring.pick(key="k") is not None and match(router, "/h").upstream.ring is ring
+    router.live.set_down({"u1": ["10.0.0.1:80", "10.0.0.3:80"]})
+    router.refresh(["u1"])
+    change(router, upstream(nodes=TWO, retries=5))
+    assert match(router).upstream.ring is ring, "health and other fields are nothing to it"
+    change(router, upstream(nodes={**TWO, "10.0.0.4:80": 1}))
+    assert match(router).upstream.ring is not ring
+    change(router, ("/apisix/upstreams/u1", None))
+    assert match(router).upstream.ring is NOBODY
+    change(router, upstream(nodes=TWO))
+    assert match(router).upstream.ring.pick(key="k") == ring.pick(key="k")
+
+
+def test_a_new_endpoint_gets_more_every_second_until_it_is_warm() -> None:
+    now = [1000.0]
+    router = Router(Here(clock=lambda: now[0]))
+    warm_up = {"slow_start_time_seconds": 10, "min_weight_percent": 20}
+    change(router, route("r1", upstream_id="u1"), upstream(nodes={"10.0.0.1:80": 1}, warm_up_conf=warm_up))
+    change(router, upstream(nodes=TWO, warm_up_conf=warm_up))
+    shares = []
+    for _ in range(11):
+        shares.append(next(iter(match(router).upstream.shares.values()), 1.0))
+        now[0] += 1
+        router.warm()
+    assert shares == [0.2, 0.2, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    before = match(router).upstream
+    router.warm()
+    assert match(router).upstream is before, "nobody is cold any more"
 
 
 def test_the_routes_timeout_outranks_the_upstreams() -> None:

@@ -13,7 +13,9 @@ REFUSED = failures.connect_failure(ConnectionRefusedError())
 
 def tries(method: str = "GET", retries: int = 2, retry_timeout: float = 0) -> Tries:
     upstream = Upstream("u", "roundrobin", ENDPOINTS, retries=retries, retry_timeout=retry_timeout)
-    return Tries(CompiledUpstream(upstream, build(upstream), NO_TOKENS, retries, 503, None), method)
+    return Tries(
+        CompiledUpstream(upstream, build(upstream), NO_TOKENS, retries, 503, None), method, build(upstream).pick
+    )
 
 
 def test_each_endpoint_is_tried_once() -> None:
