@@ -27,6 +27,7 @@ from control.admin.sealed import SealedStore
 from control.allocate.pool import DEFAULT_LADDRS, DEFAULT_POOL, DEFAULT_REST, Pools, parse_pool
 from control.control_api.app import build as build_control_api
 from control.control_api.health import Own
+from control.control_api.veiled import Veiled
 from control.http_server import Server, Tls
 from control.model.encryption import Keyring, parse_keyring
 from control.model.keys import STICKY_KEYS
@@ -88,15 +89,14 @@ async def serve(
         if settings.rate:
             app = RateLimit(app, settings.keys, settings.rate)
         servers = [(Server(app, settings.tls.context() if settings.tls else None), listener)]
-        control = _bind_control(settings)
+        control = _bind_control(settings.control_listen, settings.may_lack_control)
         if isinstance(control, socket.socket):
             # As it is stored: nobody needs a key to read here.
             servers.append((Server(build_control_api(store, own)), stack.enter_context(control)))
         await _create_sticky_keys(store)
         host, port = listener.getsockname()[:2]
         ready(host, port)
-        if isinstance(control, str):
-            print(f"unilb control: no Control API: {control}", file=sys.stderr)  # noqa: T201
+        _say_what_is_missing(control)
         serving = asyncio.gather(*(server.serve([bound]) for server, bound in servers))
         following = asyncio.ensure_future(progress.run())
         try:
@@ -111,16 +111,34 @@ async def serve(
             await asyncio.gather(following, return_exceptions=True)
 
 
-def _bind_control(settings: ControlSettings) -> socket.socket | str | None:
+async def serve_control_api(store: Store, listen: tuple[str, int] | None, may_lack: bool, own: Own) -> None:
+    """Serve the Control API alone until cancelled, over objects in the clear: it shows no secret of theirs.
+
+    `listen` and `may_lack`: as `control_listen` and `may_lack_control`. Raises OSError when it cannot be bound.
+    """
+    with contextlib.ExitStack() as stack:
+        bound = _bind_control(listen, may_lack)
+        _say_what_is_missing(bound)
+        if isinstance(bound, socket.socket):
+            stack.enter_context(bound)
+            await Server(build_control_api(Veiled(store), own)).serve([bound])
+
+
+def _bind_control(listen: tuple[str, int] | None, may_lack: bool) -> socket.socket | str | None:
     """The Control API's socket, or why there is none."""
-    if settings.control_listen is None:
+    if listen is None:
         return None
     try:
-        return _bind(settings.control_listen)
+        return _bind(listen)
     except OSError as problem:
-        if not settings.may_lack_control:
+        if not may_lack:
             raise
-        return f"{settings.control_listen[0]}:{settings.control_listen[1]}: {problem.strerror}"
+        return f"{listen[0]}:{listen[1]}: {problem.strerror}"
+
+
+def _say_what_is_missing(control: socket.socket | str | None) -> None:
+    if isinstance(control, str):
+        print(f"unilb control: no Control API: {control}", file=sys.stderr)  # noqa: T201
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -172,7 +172,10 @@ class _Reading:
 
     def _stored(self, kind: str, id: str, doc: Doc) -> Doc:
         """The object as the Admin API would have stored it. Raises ModelError."""
-        doc = {"id": id, **doc}
+        doc = {**doc, "id": id}
+        if isinstance(doc.get("plugins"), dict):
+            # `key-auth:` with nothing behind it, as APISIX's own files have it.
+            doc["plugins"] = {name: {} if conf is None else conf for name, conf in doc["plugins"].items()}
         if kind == "vip" and "address" not in doc:
             raise ModelError('property "address" is required: nothing allocates one here')
         if kind == "upstream":

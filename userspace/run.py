@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 
 from control.admin.auth import AdminKey
-from control.server import ControlSettings, parse_control_listen, serve
+from control.server import ControlSettings, parse_control_listen, serve, serve_control_api
 from control.standalone import open_file
 from control.store.base import StoreUnavailable
 from control.store.file import FileStore
@@ -77,14 +77,20 @@ class FileDaemon(NodeDaemon):
         return {**state, "store_error": self.store.problem or state["store_error"]}
 
 
-async def _run_file(settings: NodeSettings, config: Path) -> int:
+async def _run_file(settings: NodeSettings, config: Path, listen: tuple[str, int] | None, may_lack: bool) -> int:
     """Serve what a file says until SIGTERM or SIGINT; then drain. 1 when there is nothing to serve."""
     store = open_file(config, settings.run_dir, _say)
     try:
         await store.range("/")
     except StoreUnavailable:
         return 1
-    await run_until_signal(FileDaemon(settings, store))
+    daemon = FileDaemon(settings, store)
+    control = asyncio.create_task(serve_control_api(store, listen, may_lack, daemon.endpoints))
+    try:
+        await run_until_signal(daemon)
+    finally:
+        control.cancel()
+        await asyncio.gather(control, return_exceptions=True)
     return 0
 
 
@@ -119,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
     _say_where(settings, args.metrics)
     if made is None:
         print(f"configured   by {args.config}, read again when it changes; no Admin API", flush=True)
-        return asyncio.run(_run_file(settings, args.config))
+        listen, may_lack = parse_control_listen(args.control_listen), args.control_listen is None
+        return asyncio.run(_run_file(settings, args.config, listen, may_lack))
     asyncio.run(_run(settings, made, args.data_dir / "unilb.db"))
     return 0
 

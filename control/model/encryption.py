@@ -23,6 +23,9 @@ DEFAULT_KEYRING = ("qeddd145sfvddff3", "edd1c9f0985e76a2")
 Doc = dict[str, Any]
 _Change = Callable[[str], str]
 
+# A value that begins so names a secret that is kept elsewhere: there is nothing in it to hide.
+REFERENCES = ("$secret://", "$env://")
+
 _BLOCK = 16
 _SSL_FIELDS = ("key", "keys")
 _TLS_FIELDS = ("tls.client_key",)
@@ -110,7 +113,7 @@ def _cipher(key: bytes) -> Cipher[modes.CBC]:
 def _change(key: str, doc: Doc, change: _Change) -> Doc:
     kind, id = kind_of(key) or ("", "")
     if kind == "ssl":
-        return _at_paths(doc, _SSL_FIELDS, change)
+        return _at_paths(doc, _SSL_FIELDS, lambda text: text if text.startswith(REFERENCES) else change(text))
     if kind == "upstream":
         return _at_paths(doc, _TLS_FIELDS, change)
     if kind == "plugin_metadata":

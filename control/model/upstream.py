@@ -246,7 +246,7 @@ def node_entries(doc: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             raise _bad_node(f'"{key}" is not host:port')
         port = int(match["port"][:6]) if match["port"] else _default_port(doc)
         if not 1 <= port <= 65535:
-            raise _bad_node(f"invalid port {match['port'][:20]}")
+            raise ModelError(f"invalid port {match['port'][:20]}")
         yield {"host": match["host"], "port": port, "weight": weight}
 
 

@@ -41,7 +41,7 @@ upstreams:
 """)
     assert problems == ()
     assert list(values) == [f"/apisix/{name}" for name in ("routes/arr_1", "routes/7", "routes/arr_3", "upstreams/u")]
-    assert values["/apisix/routes/arr_1"]["id"] == "arr_1" and values["/apisix/routes/7"]["id"] == 7
+    assert values["/apisix/routes/arr_1"]["id"] == "arr_1" and values["/apisix/routes/7"]["id"] == "7"
 
 
 def test_our_own_kinds_are_read() -> None:
@@ -135,3 +135,10 @@ def test_the_sticky_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> N
         file.write_text(bad)
         with pytest.raises(ModelError):
             sticky_keys(file)
+
+
+def test_a_plugin_without_a_configuration_has_an_empty_one_and_ids_are_text() -> None:
+    raw = b"routes:\n  - id: 5\n    uri: /\n    plugins:\n      key-auth:\n#END\n"
+    read = content(raw, {}, {}, {})
+    assert read.problems == ()
+    assert json.loads(read.values["/apisix/routes/5"]) == {"id": "5", "uri": "/", "plugins": {"key-auth": {}}}

@@ -36,9 +36,9 @@ def data_dir() -> Iterator[Path]:
 
 
 @contextmanager
-def running(data_dir: Path, ports: list[int], file: Path) -> Iterator[Path]:
+def running(data_dir: Path, ports: list[int], file: Path, *more: str) -> Iterator[Path]:
     """Run it, without privilege, until the block ends; yield what it writes to standard output and error."""
-    argv = [str(Path(sys.prefix, "bin", "unilb")), "run", "-c", str(file), "--data-dir", str(data_dir)]
+    argv = [str(Path(sys.prefix, "bin", "unilb")), "run", "-c", str(file), "--data-dir", str(data_dir), *more]
     argv += ["--access-log", "off", "--listen", f"127.0.0.1:{ports[0]}", "--metrics", f"127.0.0.1:{ports[2]}"]
     printed = data_dir.parent / "log"
     with printed.open("w") as log:
@@ -174,3 +174,13 @@ def test_options_of_the_admin_api_do_not_go_with_a_file(tmp_path: Path) -> None:
     argv = [str(Path(sys.prefix, "bin", "unilb")), "run", "-c", "x", "--admin-key", "k", "--data-dir", str(tmp_path)]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 2 and "there is no Admin API" in done.stderr
+
+
+def test_the_control_api_shows_the_file_without_its_secrets(data_dir: Path, ports: list[int], origin: int) -> None:
+    file = data_dir.parent / "apisix.yaml"
+    secret = "  - id: 1\n    plugins: {basic-auth: {}, csrf: {key: a-secret}}\n    uri: /x\n"
+    write(file, f"routes:\n{secret}#END\n")
+    with running(data_dir, ports, file, "--control-listen", f"127.0.0.1:{ports[1]}"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports[1]}/v1/route/1") as answer:
+            shown = answer.read()
+    assert json.loads(shown)["value"]["uri"] == "/x" and b"a-secret" not in shown

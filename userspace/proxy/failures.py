@@ -25,7 +25,7 @@ _TEXT: Final = {
     404: "404 Not Found",
     502: "502 Bad Gateway",
     503: "503 Service Unavailable",
-    504: "504 Gateway Timeout",
+    504: "504 Gateway Time-out",
 }
 
 NO_ENDPOINT: Final = LbError("no_endpoint", Source.UPSTREAM, Retry.NEVER)

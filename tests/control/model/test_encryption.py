@@ -90,3 +90,10 @@ def test_a_value_is_opened() -> None:
     sealed = json.dumps(Keyring().seal("/apisix/consumers/a", {"plugins": {"key-auth": {"key": "S"}}})).encode()
     assert Keyring().open_value("/apisix/consumers/a", sealed) == b'{"plugins":{"key-auth":{"key":"S"}}}'
     assert Keyring([]).open_value("/apisix/consumers/a", sealed) is sealed
+
+
+def test_a_certificates_key_that_is_kept_elsewhere_is_no_secret() -> None:
+    doc = {"key": "$secret://vault/1/key", "keys": ["$env://KEY", "S"], "cert": "c"}
+    sealed = Keyring().seal("/apisix/ssls/1", doc)
+    assert sealed["key"] == doc["key"] and sealed["keys"][0] == "$env://KEY" and sealed["keys"][1] != "S"
+    assert Keyring().open("/apisix/ssls/1", sealed) == doc

@@ -39,8 +39,9 @@ class Gateway:
             *(str(Path(sys.executable).with_name("unilb")), "run", "--data-dir", str(folder), "--access-log", "off"),
             *("--listen", GATEWAY, "--metrics", METRICS, *profile.options),
         ]
+        command += ["--control-listen", CONTROL]
         if profile.file is None:
-            command += ["--admin-listen", ADMIN, "--control-listen", CONTROL, "--admin-key", KEY]
+            command += ["--admin-listen", ADMIN, "--admin-key", KEY]
         else:
             self._file.write_text(profile.file)
             command += ["--config", str(self._file)]
