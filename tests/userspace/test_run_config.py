@@ -180,7 +180,10 @@ def test_the_control_api_shows_the_file_without_its_secrets(data_dir: Path, port
     file = data_dir.parent / "apisix.yaml"
     secret = "  - id: 1\n    plugins: {basic-auth: {}, csrf: {key: a-secret}}\n    uri: /x\n"
     write(file, f"routes:\n{secret}#END\n")
-    with running(data_dir, ports, file, "--control-listen", f"127.0.0.1:{ports[1]}"):
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports[1]}/v1/route/1") as answer:
-            shown = answer.read()
+    listen = f"127.0.0.1:{ports[1]}"
+    with (
+        running(data_dir, ports, file, "--control-listen", listen),
+        urllib.request.urlopen(f"http://{listen}/v1/route/1") as answer,
+    ):
+        shown = answer.read()
     assert json.loads(shown)["value"]["uri"] == "/x" and b"a-secret" not in shown
