@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 import uvloop
@@ -35,6 +35,8 @@ from userspace.proxy.wire_intake import WireIntake
 
 TELL_WITHIN = 0.5  # seconds: counters alone are told this late; whether an endpoint is up, at once
 SPARE_DESCRIPTORS = 64
+MAX_ASKED = 1000  # names that workers asked for; beyond, they have no address
+ASKED_FOR = 600.0  # seconds that such a name is kept current
 MAX_TROUBLES = 100  # lines on standard error
 
 
@@ -50,6 +52,7 @@ class CheckerProcess:
         self._resolver = Resolver(dns.addresses, self._resolved, settings.dns_ttl or None)
         self._using: dict[str, frozenset[str]] = {}  # upstream id -> its names
         self._users: dict[str, set[str]] = {}  # and the other way round
+        self._asked: dict[str, float] = {}  # by workers: when
         self._news: dict[Key, Row | None] = {}  # what the node is to be told: None, gone
         self._up: dict[Key, tuple[bool, frozenset[str]]] = {}  # what it was told
         self._names: dict[str, list[object] | None] = {}  # likewise: [addresses, why], or None
@@ -64,6 +67,7 @@ class CheckerProcess:
         self._loop.add_signal_handler(signal.SIGTERM, self.stopped.set)
         self._loop.add_signal_handler(signal.SIGINT, _nothing)  # the node's
         await self._loop.create_unix_connection(lambda: self._wire, sock=wire_socket)
+        self._sweep()
         await self.stopped.wait()
         self._checker.stop()
         self._resolver.stop()
@@ -85,6 +89,8 @@ class CheckerProcess:
                 self._configured(self._following.changes(message["revision"], message["changes"]))
             case "passive":
                 self._checker.passive(message["seen"])
+            case "resolve":
+                self._asked_for(message["names"])
             case "states":
                 self._checker.restore({(row[0], row[1], row[2]): _health(row) for row in message["rows"]})
                 self._resolver.restore({name: tuple(answer[0]) for name, answer in message["names"].items()})
@@ -102,15 +108,48 @@ class CheckerProcess:
                 self._users[name].discard(id)
                 if not self._users[name]:
                     del self._users[name]
-                    self._names[name] = None
-                    self._tell_within(TELL_WITHIN)
+                    self._unused(name)
             if names:
                 self._using[id] = names
             for name in names:
                 self._users.setdefault(name, set()).add(id)
-        self._resolver.want(self._users.keys())
+        self._want()
         for id in differing:
             self._set_targets(id)
+
+    def _asked_for(self, names: Iterable[str]) -> None:
+        """A worker wants names resolved that stand in no upstream of ours: those of plugins. They are kept current for
+        a while; who still needs them then asks again."""
+        now = self._loop.time()
+        for name in names:
+            known = self._resolver.addresses(name)
+            if known is not None:
+                self._names[name] = [list(known), ""]
+            if name not in self._asked and len(self._asked) >= MAX_ASKED:
+                self._names[name] = [[], f"more than {MAX_ASKED} names of plugins"]
+            else:
+                self._asked[name] = now
+        self._want()
+        self._tell_within(0)
+
+    def _sweep(self) -> None:
+        """Forget the names that were asked for long ago."""
+        self._loop.call_later(ASKED_FOR / 10, self._sweep)
+        oldest = self._loop.time() - ASKED_FOR
+        gone = [name for name, at in self._asked.items() if at < oldest]
+        for name in gone:
+            del self._asked[name]
+            self._unused(name)
+        if gone:
+            self._want()
+
+    def _want(self) -> None:
+        self._resolver.want(self._users.keys() | self._asked.keys())
+
+    def _unused(self, name: str) -> None:
+        if name not in self._users and name not in self._asked:
+            self._names[name] = None
+            self._tell_within(TELL_WITHIN)
 
     def _set_targets(self, id: str) -> None:
         upstream = self._following.upstreams.get(id)

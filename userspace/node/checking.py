@@ -67,8 +67,8 @@ class Checking:
         if listed:
             self._child.send({"type": "changes", "revision": revision, "changes": listed})
 
-    def passive(self, message: Message) -> None:
-        """Pass on what a worker saw."""
+    def pass_on(self, message: Message) -> None:
+        """Pass on what a worker saw, or a name that it wants resolved."""
         self._child.send(message)
 
     def greeting(self) -> list[Message]:

@@ -141,7 +141,7 @@ class NodeDaemon:
         )
         predecessors = Predecessors(s.run_dir / f"{s.id}.workers")
         self.supervisor = Supervisor(
-            *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.passive)
+            *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.pass_on)
         )
         self.supervisor.snapshot(self.source.revision, self.source.objects)
         checking.start()

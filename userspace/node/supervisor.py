@@ -82,11 +82,11 @@ class Supervisor:
         predecessors: Predecessors,
         user: str | None = None,
         greeting: Callable[[], Sequence[Message]] = tuple,
-        on_passive: Callable[[Message], None] = lambda message: None,
+        to_checker: Callable[[Message], None] = lambda message: None,
     ) -> None:
-        """`greeting`: what a worker is told before its configuration. `on_passive` takes what workers saw."""
+        """`greeting`: what a worker is told before its configuration. `to_checker` takes what is for the checker."""
         self._greeting = greeting
-        self._on_passive = on_passive
+        self._to_checker = to_checker
         self._settings = json.dumps(settings.to_json())
         self._deadline = settings.drain_deadline
         self._user = user
@@ -162,8 +162,8 @@ class Supervisor:
                 self._tasks.append(asyncio.create_task(self._tell_applied()))
             case "counters":
                 self._totals.report(worker.name, message["counters"])
-            case "passive":
-                self._on_passive(message)
+            case "passive" | "resolve":
+                self._to_checker(message)
             case other:
                 log.debug("worker %s: %s", worker.name, other)
 

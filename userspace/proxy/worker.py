@@ -58,6 +58,7 @@ class Worker:
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble
+        self._shared.naming.ask = lambda name: self._wire.send({"type": "resolve", "names": [name]})
         self._shared.observations = Observations(loop, self._observed, self._suspect)
         self._listener = Listener(self._shared, listen_fds)
         self._wire = WireIntake({"type": "ready", "pid": os.getpid()}, self._take, self._trouble, self._node_gone)

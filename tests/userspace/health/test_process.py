@@ -120,6 +120,20 @@ async def test_names_are_resolved_and_what_they_stand_for_is_checked() -> None:
         await checker.until(lambda: checker.names["web.example"] is None)
 
 
+async def test_a_name_that_a_worker_asks_for_is_resolved_as_well() -> None:
+    async with name_server(web=("10.0.0.1",)) as server, CheckerProcess(resolvers=[server.address]) as checker:
+        checker.send("resolve", names=["web.example"])
+        await checker.until(lambda: checker.names)
+        assert checker.names == {"web.example": [["10.0.0.1"], ""]}
+        # An upstream that comes and goes takes it from nobody, and who asks again is answered again.
+        checker.configure(1, u={"nodes": {"web.example:80": 1}})
+        checker.configure(2, u=None)
+        checker.names.clear()
+        checker.send("resolve", names=["web.example"])
+        await checker.until(lambda: checker.names)
+        assert checker.names == {"web.example": [["10.0.0.1"], ""]}
+
+
 async def test_a_name_that_nobody_knows_is_said_with_the_reason() -> None:
     async with name_server(web=()) as server, CheckerProcess(resolvers=[server.address]) as checker:
         checker.configure(1, u={"nodes": {"nx.example:80": 1}})

@@ -421,9 +421,11 @@ async def test_a_name_that_is_not_resolved_yet_is_waited_for(tmp_path: Path) -> 
     endpoint = Endpoint(hello)
     address = await endpoint.open()
     async with Stage(tmp_path, f"name.example:{endpoint.port}") as stage:
+        asked: list[str] = []
+        stage.shared.naming.ask = asked.append
         client = await stage.client()
         await client.say(get("/first"))
-        await stage.until(lambda: stage.shared.pools.counts() == (1, 0))
+        await stage.until(lambda: asked == ["name.example"])
         stage.router.refresh(stage.router.live.set_addresses({"name.example": ("127.0.0.1",)}))
         stage.shared.naming.answered(["name.example"])
         assert (await client.hear_message())[1] == b"GET /first HTTP/1.1"
