@@ -184,6 +184,7 @@ class Upstream:
     keepalive_pool: KeepalivePool = field(default_factory=KeepalivePool)
     name: str = ""
     checks: Checks | None = None
+    service: str | None = None
     hash_on: str = "vars"
     key: str = ""
     warm_up: WarmUp | None = None
@@ -217,6 +218,7 @@ class Upstream:
             keepalive_pool=_keepalive_pool(doc.get("keepalive_pool", {})),
             name=doc.get("name", ""),
             checks=Checks.from_json(doc["checks"]) if "checks" in doc else None,
+            service=doc["service_name"] if doc.get("discovery_type") == "dns" and "service_name" in doc else None,
             hash_on=doc.get("hash_on", "vars"),
             key=doc.get("key", ""),
             warm_up=WarmUp.from_json(doc["warm_up_conf"]) if "warm_up_conf" in doc else None,

@@ -20,9 +20,8 @@ UPSTREAM: Final[_Unserved] = {
     "type": TYPES,
     "scheme": ("http",),
     "tls": ({}, {"verify": False}),
-    "discovery_type": (),
-    "discovery_args": (),
-    "service_name": (),
+    "discovery_type": ("dns",),
+    "discovery_args": ({},),
 }
 ROUTE: Final[_Unserved] = {
     "script": (),

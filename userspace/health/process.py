@@ -49,7 +49,7 @@ class CheckerProcess:
         self._dns = dns
         self._following = Following()
         self._checker = Checker(self._changed, self._gone)
-        self._resolver = Resolver(dns.addresses, self._resolved, settings.dns_ttl or None)
+        self._resolver = Resolver(dns.ask, self._resolved, settings.dns_ttl or None)
         self._using: dict[str, frozenset[str]] = {}  # upstream id -> its names
         self._users: dict[str, set[str]] = {}  # and the other way round
         self._asked: dict[str, float] = {}  # by workers: when

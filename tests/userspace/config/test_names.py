@@ -3,7 +3,7 @@
 import pytest
 
 from control.model.upstream import Upstream
-from userspace.config.names import is_name, names_of, resolved
+from userspace.config.names import is_name, names_of, resolved, service_text
 
 
 def upstream(nodes: dict[str, int]) -> Upstream:
@@ -67,3 +67,21 @@ def test_a_name_keeps_its_share(
 def test_without_names_nothing_is_copied() -> None:
     plain = upstream({"10.0.0.1:1": 1})
     assert resolved(plain, {"a": ("10.0.0.2",)}) is plain
+
+
+@pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
+def test_a_service_has_the_endpoints_that_dns_names(scheme: str, port: int) -> None:
+    doc = {"discovery_type": "dns", "service_name": "web.example", "scheme": scheme}
+    discovered = Upstream.from_json(doc, "u")
+    assert names_of(discovered) == {"dns/web.example"}
+    assert resolved(discovered, {}).endpoints == ()
+    texts = (service_text("10.0.0.1", 8080, 5, -1), service_text("2001:db8::1", 0, 1, 0))
+    found = resolved(discovered, {"dns/web.example": texts}).endpoints
+    assert [(each.host, each.port, each.weight, each.priority) for each in found] == [
+        ("10.0.0.1", 8080, 5, -1),
+        ("2001:db8::1", port, 1, 0),
+    ]
+
+
+def test_another_discovery_has_no_names() -> None:
+    assert names_of(Upstream.from_json({"discovery_type": "nacos", "service_name": "web"}, "u")) == frozenset()

@@ -12,7 +12,7 @@ from typing import Any, Self
 import pytest
 
 from tests.userspace.health.endpoints import answering, closed_port, listening
-from tests.userspace.health.name_server import name_server
+from tests.userspace.health.name_server import SRV, name_server, service
 from userspace import wire
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -118,6 +118,19 @@ async def test_names_are_resolved_and_what_they_stand_for_is_checked() -> None:
         assert checker.names["web.example"] == [["127.0.0.1"], ""]
         checker.configure(2, u=None)
         await checker.until(lambda: checker.names["web.example"] is None)
+
+
+async def test_a_service_is_discovered_and_checked() -> None:
+    async with (
+        name_server(web=("127.0.0.1",)) as server,
+        listening(OK) as port,
+        CheckerProcess(resolvers=[server.address]) as checker,
+    ):
+        server.records["_http._tcp.a.example", SRV] = (1, [service(1, 5, port, "web.example")])
+        discovered = {"discovery_type": "dns", "service_name": "_http._tcp.a.example", "checks": {"active": QUICK}}
+        checker.configure(1, u=discovered)
+        await checker.until(lambda: checker.status("u", "127.0.0.1", port) == "healthy")
+        assert checker.names == {"dns/_http._tcp.a.example": [[f"127.0.0.1:{port} 5 -1"], ""]}
 
 
 async def test_a_name_that_a_worker_asks_for_is_resolved_as_well() -> None:
