@@ -31,17 +31,18 @@ def names_of(upstream: Upstream) -> frozenset[str]:
 
 
 def resolved(upstream: Upstream, addresses: Addresses) -> Upstream:
-    """Return `upstream` with an endpoint for each address of its names. A name without addresses stays as it is.
+    """Return `upstream` with an endpoint for each address of its names: none for a name that has no address, as APISIX
+    does, and the name itself while it is not answered.
 
     A name keeps its share of the requests however many addresses it has: with two of them, all other weights double.
     Two names of one address and port become one endpoint, whose weight is the sum.
     """
     if upstream.service is not None:
         return replace(upstream, endpoints=_endpoints_of(upstream, addresses.get(SERVICE + upstream.service, ())))
-    found = {name: addresses[name] for name in names_of(upstream) if addresses.get(name)}
+    found = {name: addresses[name] for name in names_of(upstream) if name in addresses}
     if not found:
         return upstream
-    scale = lcm(*(len(each) for each in found.values()))
+    scale = lcm(*(len(each) for each in found.values() if each))
     if scale > _MAX_SCALE or scale * max(endpoint.weight for endpoint in upstream.endpoints) > MAX_WEIGHT:
         scale = 0  # shares as near as whole numbers come: each address counts as much as its name
     endpoints: dict[str, Endpoint] = {}
@@ -56,7 +57,7 @@ def resolved(upstream: Upstream, addresses: Addresses) -> Upstream:
 def _expanded(endpoint: Endpoint, hosts: tuple[str, ...] | None, scale: int) -> list[Endpoint]:
     if hosts is None:
         return [replace(endpoint, weight=endpoint.weight * (scale or 1))]
-    weight = endpoint.weight * scale // len(hosts) if scale else endpoint.weight
+    weight = endpoint.weight * scale // len(hosts) if scale and hosts else endpoint.weight
     return [replace(endpoint, host=host, weight=weight, domain=endpoint.host) for host in hosts]
 
 

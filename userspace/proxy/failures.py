@@ -15,6 +15,7 @@ _STATUS: Final = {
     "send_timeout": 504,
     "read_timeout": 504,
     "no_endpoint": 503,
+    "resolve_failed": 503,
     "endpoint_full": 503,
     "stick_refused": 503,
     "no_descriptor": 503,

@@ -31,7 +31,7 @@ def test_a_name_tells_the_upstreams_that_have_it() -> None:
     assert live.set_addresses({"a.example": ("10.0.0.1",)}) == {"n"}
     assert addresses(live.resolved(NAMED)) == ["10.0.0.1:80", "b.example:80"]
     assert live.set_addresses({"b.example": ()}) == {"n"}
-    assert addresses(live.resolved(NAMED)) == ["10.0.0.1:80", "b.example:80"]
+    assert addresses(live.resolved(NAMED)) == ["10.0.0.1:80"]
 
 
 def test_a_name_that_nobody_uses_is_forgotten() -> None:

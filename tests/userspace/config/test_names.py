@@ -52,8 +52,10 @@ def test_every_address_is_an_endpoint_and_remembers_its_name() -> None:
         ({"a:1": 0, "10.0.0.9:1": 1}, {"a": ("10.0.0.1",)}, {"10.0.0.1:1": 0, "10.0.0.9:1": 1}),
         # Two names of one machine are one endpoint.
         ({"a:1": 1, "b:1": 2}, {"a": ("10.0.0.1",), "b": ("10.0.0.1",)}, {"10.0.0.1:1": 3}),
-        # What is not known stays a name.
-        ({"a:1": 1, "b:1": 1}, {"a": ("10.0.0.1",), "b": ()}, {"10.0.0.1:1": 1, "b:1": 1}),
+        # What is not answered yet stays a name; what has no address is left out.
+        ({"a:1": 1, "b:1": 1}, {"a": ("10.0.0.1",)}, {"10.0.0.1:1": 1, "b:1": 1}),
+        ({"a:1": 1, "b:1": 1}, {"a": ("10.0.0.1",), "b": ()}, {"10.0.0.1:1": 1}),
+        ({"a:1": 1}, {"a": ()}, {}),
         # Weights that would not fit count for each address.
         ({"a:1": 2**31 - 1}, {"a": ("10.0.0.1", "10.0.0.2")}, {"10.0.0.1:1": 2**31 - 1, "10.0.0.2:1": 2**31 - 1}),
     ],

@@ -17,7 +17,7 @@ from userspace.proxy.failures import connect_failure, is_stale, may_retry, statu
         (OSError(errno.ENETUNREACH, ""), "connect_unreachable", 502),
         (OSError(errno.EMFILE, ""), "no_descriptor", 503),
         (OSError(errno.EADDRNOTAVAIL, ""), "no_descriptor", 503),
-        (socket.gaierror(-2, ""), "resolve_failed", 502),
+        (socket.gaierror(-2, ""), "resolve_failed", 503),
         (OSError(errno.EIO, ""), "connect_failed", 502),
     ],
 )

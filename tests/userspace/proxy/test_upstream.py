@@ -410,11 +410,13 @@ async def test_an_upstream_without_endpoints_is_a_503_and_a_missing_one_a_502(tm
         assert [line["error"] for line in stage.log_lines()] == ["no_endpoint", "no_endpoint"]
 
 
-async def test_a_name_that_does_not_resolve_is_a_502(tmp_path: Path) -> None:
+async def test_a_name_that_does_not_resolve_is_a_503(tmp_path: Path) -> None:
     async with Stage(tmp_path, "name.invalid:80") as stage:
-        stage.router.live.set_addresses({"name.invalid": ()})
-        assert await status_of(stage, get()) == 502
-        assert stage.log_lines()[0]["error"] == "resolve_failed"
+        users = stage.router.live.set_addresses({"name.invalid": ()})
+        assert await status_of(stage, get()) == 503
+        stage.router.refresh(users)
+        assert await status_of(stage, get()) == 503
+        assert [line["error"] for line in stage.log_lines()] == ["resolve_failed", "no_endpoint"]
 
 
 async def test_a_name_that_is_not_resolved_yet_is_waited_for(tmp_path: Path) -> None:

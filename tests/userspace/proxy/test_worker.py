@@ -265,7 +265,7 @@ async def test_a_root_worker_keeps_no_privilege_and_needs_no_file_afterwards(tmp
         await worker.tell({"type": "changes", "revision": 2, "changes": [change]})
         await worker.next("applied")
         await worker.tell({"type": "names", "names": {"no-such-name.invalid": [[], "Domain name not found"]}})
-        assert b" 502 " in (await fetch(worker))[0]
+        assert b" 503 " in (await fetch(worker))[0]
         code, errors = await worker.end(signal.SIGTERM)
         assert (code, errors) == (0, "")
         assert worker.log_path.stat().st_uid == 65534
