@@ -10,14 +10,14 @@ ONLY ?=
 # What a fresh Debian 12 needs. python3-bpfcc is BCC (never PyPI's `bcc`); the headers serve it at run time.
 PACKAGES := python3 python3-venv python3-bpfcc linux-headers-$(shell dpkg --print-architecture 2>/dev/null || echo amd64) \
 	bpftool clang clang-format libc6-dev etcd-server nginx-light iproute2 nftables ethtool tcpdump tshark curl wrk iputils-ping \
-	procps haproxy vagrant wget $(if $(shell command -v npm),,nodejs npm)
+	procps haproxy vagrant wget gcc python3-dev $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: help setup run test bench lint format clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(BIN)/.installed ## Install Debian packages and the Python environment; does nothing when both are there
+setup: $(BIN)/.installed .build/native/.made ## Install Debian packages and the Python environment; does nothing when both are there
 
 run: setup ## Build the lab, publish a load balancer, show traffic on three paths (ONCE=1: tear down and exit)
 	@$(BIN)/unilb lab demo $(if $(ONCE),--once)
@@ -60,6 +60,13 @@ $(BIN)/.installed: .requirements.lock pyproject.toml Makefile
 	@ln -sfn /usr/lib/python3/dist-packages/bcc $$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/bcc
 	@touch $@
 	@echo "setup: done"
+
+# The hot modules of the worker as C (userspace/node/native.py). Refused by mypyc, the worker runs as it is written.
+.build/native/.made: $(shell find userspace control -name '*.py' 2>/dev/null) pyproject.toml | $(BIN)/.installed
+	@echo "setup: compiling the worker"
+	@mkdir -p $(@D)
+	@$(BIN)/python -m userspace.node.native || true
+	@touch $@
 
 # Public clients of the Admin API, for tests. The Python one wants older packages than ours: it gets an environment of its own.
 CLIENTS := tests/control/clients

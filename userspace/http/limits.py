@@ -22,7 +22,7 @@ class Limits:
     max_interim_responses: int = 16  # 502: 1xx heads before the final one
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in self.__dataclass_fields__:
             least = 0 if name == "max_body_bytes" else 1
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from userspace.config.settings import Settings
+from userspace.node import native
 from userspace.node.predecessors import Predecessors
 from userspace.obs.worker_totals import WorkerTotals
 from userspace.wire import Decoder, Message, WireError, encode
@@ -221,7 +222,8 @@ class Supervisor:
     async def _run(self, worker: Worker) -> int:
         """Start the process, give it the configuration, wait for its end; return its exit code."""
         ours, theirs = socket.socketpair()
-        argv = [sys.executable, "-m", "userspace.proxy.worker", "--settings", self._settings]
+        # -P: what stands in the directory that the node happens to be started from is none of its business.
+        argv = [sys.executable, "-P", "-m", "userspace.proxy.worker", "--settings", self._settings]
         argv += ["--wire-fd", str(theirs.fileno())]
         for listener in worker.listeners:
             argv += ["--listen-fd", str(listener.fileno())]
@@ -229,7 +231,9 @@ class Supervisor:
             argv += ["--user", self._user]
         fds = [theirs.fileno(), *(listener.fileno() for listener in worker.listeners)]
         worker.decoder, worker.revision, worker.rejected = Decoder(), 0, {}
-        worker.process = await asyncio.create_subprocess_exec(*argv, pass_fds=fds, start_new_session=True)
+        worker.process = await asyncio.create_subprocess_exec(
+            *argv, pass_fds=fds, start_new_session=True, env=native.environment()
+        )
         self._predecessors.note(worker.process.pid)
         theirs.close()
         await asyncio.get_running_loop().create_connection(lambda: worker, sock=ours)

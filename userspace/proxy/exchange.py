@@ -64,8 +64,8 @@ class Exchange:
         self.begun = perf_counter()
         self.client = client
         self.shared = client.shared
-        self.head = head
-        self.request = Request(head, client.peer)
+        self.head: RequestHead = head
+        self.request: Request = Request(head, client.peer)
         self.keep_alive = head.keep_alive
         self.revision = client.shared.router.snapshot.revision
 
