@@ -29,13 +29,13 @@ test: setup .build/npm/.installed .build/apisix-client/.installed ## Lint, type 
 bench: setup ## Measure (ONLY=propagation for one of them); writes .bench/NAME.json
 	@$(BIN)/python -m tests.bench $(ONLY)
 
-lint: setup ## ruff, mypy --strict, clang-format
+lint: $(BIN)/.installed ## ruff, mypy --strict, clang-format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@clang-format --dry-run --Werror bpf/*.c bpf/lib/*.h
 
-format: setup ## Rewrite sources in the house format
+format: $(BIN)/.installed ## Rewrite sources in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@clang-format -i bpf/*.c bpf/lib/*.h
