@@ -23,6 +23,13 @@ PATIENCE = 10.0
 TICK = 0.01
 
 
+def unused_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Speaker:
     """One end of a connection, in bytes."""
 
