@@ -93,7 +93,10 @@ def _corpus() -> list[tuple[str, bytes]]:
         field = length.replace("{n}", str(len(hidden) + 1))
         cases.append((f"POST {length!r}", _post(field, body=hidden)))
         cases.append((f"GET {length!r}", _post(field, body=hidden, line="GET /case/{id} HTTP/1.1")))
-    cases += [(f"chunks {chunks[:60]!r} of {len(chunks)}", _post("Transfer-Encoding: chunked", body=chunks)) for chunks in CHUNKS]
+    cases += [
+        (f"chunks {chunks[:60]!r} of {len(chunks)}", _post("Transfer-Encoding: chunked", body=chunks))
+        for chunks in CHUNKS
+    ]
     cases += [(f"line {line!r}", _post(line=line)) for line in LINES]
     cases += [(f"field {field!r}", _post(field, line="GET /case/{id} HTTP/1.1")) for field in FIELDS]
     cases += [(f"body {field!r}", _post(field, "Content-Length: 5", body="hello")) for field in FIELDS]
