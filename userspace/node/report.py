@@ -27,8 +27,8 @@ CHECK_EVERY: Final = 0.8
 FAREWELL_WITHIN: Final = 1.0
 MAX_REJECTED: Final = 20  # objects that are named; all are counted
 MAX_WHY: Final = 200  # characters of each reason
-# Moves all the time: a change of these alone is no news.
-_RESTLESS: Final = ("store_age_seconds", "seen", "health_counters")
+# Moves all the time: a change of these alone is no news. An endpoint that goes up or down changes "endpoints" too.
+_RESTLESS: Final = ("store_age_seconds", "seen", "health", "health_counters")
 
 VERSION: Final = version("unilb")
 

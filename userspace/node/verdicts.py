@@ -39,9 +39,11 @@ class Endpoint(NamedTuple):
 
 
 class Verdicts:
-    """`transitions`: how often an endpoint went up or down, or was left out for its latency, by (upstream, to)."""
+    """`transitions`: how often an endpoint went up or down, or was left out for its latency, by (upstream, to), of the
+    upstreams that are there."""
 
     def __init__(self) -> None:
+        self._transitions = 0  # of all that ever were
         self.transitions: dict[tuple[str, str], int] = {}
         self.names: dict[str, tuple[Sequence[str], str]] = {}
         self._by_upstream: dict[str, dict[tuple[str, int], Endpoint]] = {}
@@ -60,6 +62,8 @@ class Verdicts:
             endpoints.pop((ip, port), None)
             if not endpoints:
                 self._by_upstream.pop(upstream, None)
+                for to in ("up", "down", "ejected"):
+                    self.transitions.pop((upstream, to), None)
         for row in rows:
             endpoint = Endpoint(*row)
             before.setdefault(endpoint.upstream, self.down(endpoint.upstream))
@@ -102,11 +106,12 @@ class Verdicts:
     def reported(self) -> dict[str, Any]:
         """What the control plane is told: [upstream, address, port, hostname, status, whether it is left out] of each
         endpoint, and, in the same order, [success, http, tcp, timeout] counted."""
-        chosen = sorted(self, key=lambda endpoint: not endpoint.down)[:MAX_REPORTED]
+        known = sorted(self, key=lambda endpoint: not endpoint.down)
+        chosen = known[:MAX_REPORTED]
         return {
+            "endpoints": {"checked": len(known), "reported": len(chosen), "transitions": self._transitions},
             "health": [[*endpoint[:4], endpoint.status, bool(endpoint.ejected)] for endpoint in chosen],
             "health_counters": [list(endpoint[6:10]) for endpoint in chosen],
-            "health_left_out": sum(1 for _ in self) - len(chosen),
         }
 
     def _events(self, old: Endpoint | None, new: Endpoint) -> Iterator[str]:
@@ -120,4 +125,5 @@ class Verdicts:
             yield f"{what} is left out: {new.why}"
 
     def _count(self, upstream: str, to: str) -> None:
+        self._transitions += 1
         self.transitions[upstream, to] = self.transitions.get((upstream, to), 0) + 1

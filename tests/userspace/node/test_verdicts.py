@@ -79,7 +79,7 @@ def test_what_is_down_is_reported_first() -> None:
             ["u", "10.0.0.1", 80, "10.0.0.1", "healthy", False],
         ],
         "health_counters": [[0, 0, 2, 0]] * 3,
-        "health_left_out": 0,
+        "endpoints": {"checked": 3, "reported": 3, "transitions": 2},
     }
 
 
@@ -88,4 +88,12 @@ def test_a_report_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     verdicts = Verdicts()
     verdicts.take([row("10.0.0.1"), row("10.0.0.2", "unhealthy")], [])
     reported = verdicts.reported()
-    assert [each[1] for each in reported["health"]] == ["10.0.0.2"] and reported["health_left_out"] == 1
+    assert [each[1] for each in reported["health"]] == ["10.0.0.2"]
+    assert reported["endpoints"] == {"checked": 2, "reported": 1, "transitions": 1}
+
+
+def test_an_upstream_that_is_gone_is_counted_no_more() -> None:
+    verdicts = Verdicts()
+    verdicts.take([row("10.0.0.1", "unhealthy")], [])
+    verdicts.take([], [["u", "10.0.0.1", 80]])
+    assert verdicts.transitions == {} and verdicts.reported()["endpoints"]["transitions"] == 1
