@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("packets", "propagation", "keepalive", "routes")
+NAMES = ("packets", "propagation", "keepalive", "connrate", "idle", "routes")
 
 
 def main() -> int:
