@@ -93,9 +93,10 @@ def cpu(pid: int) -> float:
     return total / TICKS
 
 
-def admin(kind: str, id: str, body: object) -> None:
+def admin(kind: str, id: str, body: object, port: int = ADMIN) -> None:
+    """Put an object by the Admin API of a unilb with the key KEY."""
     request = urllib.request.Request(
-        f"http://127.0.0.1:{ADMIN}/apisix/admin/{kind}/{id}",
+        f"http://127.0.0.1:{port}/apisix/admin/{kind}/{id}",
         json.dumps(body).encode(),
         {"X-API-KEY": KEY},
         method="PUT",
