@@ -46,6 +46,7 @@ class Settings:
     max_request_body_bytes: int = _number(0, 0, 1 << 62)  # beyond it 413; 0 = any
     allow_connect: bool = False  # CONNECT goes to routes that list it; else 405
     zone: str = ""  # where this gateway stands; "" = what its node object says
+    show_upstream_status_in_response_header: bool = False  # X-APISIX-Upstream-Status with every answer, not only 5xx
     access_log: str = "-"  # a path, "-" for standard output, "off"
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h

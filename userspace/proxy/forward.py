@@ -42,6 +42,7 @@ class Forward:
     sent_at = 0.0
     tried_at: float | None = None  # while the picker is to be told of the try's end
     upstream_ms = 0.0
+    failed_tries: tuple[int, ...] = ()  # the statuses that they would have become
 
     def __init__(self, exchange: "Exchange", route: CompiledRoute, compiled: CompiledUpstream, key: str) -> None:
         """`key`: what the picker is given."""
@@ -183,6 +184,8 @@ class Forward:
         self.shared.counters.error(error.source.value, error.kind)
         if self.compiled.passive is not None:
             self._saw_failure(error)
+        if failures.status_of(error) != 503:
+            self.failed_tries += (failures.status_of(error),)
         self.drop()
         if not self._tries_again(error):
             status = failures.status_of(error)

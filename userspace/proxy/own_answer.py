@@ -7,6 +7,7 @@ from userspace.plugins.outcome import Reply
 from userspace.plugins.response import Response
 from userspace.proxy.endpoint_head import asks_for_revision
 from userspace.proxy.replies import SERVER, compose, reply
+from userspace.proxy.upstream_status import upstream_status
 
 if TYPE_CHECKING:
     from userspace.proxy.exchange import Exchange
@@ -16,7 +17,7 @@ def error_answer(exchange: "Exchange", status: int, text: str, keep_alive: bool)
     """Return (status, whole response) of an error of ours, in APISIX's form."""
     if exchange.run is not None and exchange.run.changes_answers:
         return plugin_answer(exchange, Reply.json(status, {"error_msg": text}), keep_alive)
-    fields = b"".join(b"%b: %b\r\n" % field for field in debug_fields(exchange))
+    fields = b"".join(b"%b: %b\r\n" % field for field in (*upstream_status(exchange), *debug_fields(exchange)))
     return status, reply(status, text, keep_alive, exchange.head.method == "HEAD", fields)
 
 
@@ -28,7 +29,7 @@ def plugin_answer(exchange: "Exchange", answer: Reply, keep_alive: bool) -> tupl
         exchange.run.header_filter(response)
         for transform in response.transforms:
             body = transform(body, True)
-    headers = [*response.headers, *debug_fields(exchange)]
+    headers = [*response.headers, *upstream_status(exchange), *debug_fields(exchange)]
     return response.status, compose(response.status, headers, body, keep_alive, exchange.head.method == "HEAD")
 
 

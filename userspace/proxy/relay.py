@@ -1,7 +1,7 @@
 """The response on its way to the client: what its head becomes, how its body is framed, what filters make of it."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from userspace.http.chunked import encode_chunk, encode_end
 from userspace.http.events import CHUNKED, UNTIL_CLOSE, EndOfMessage, Headers, ResponseHead
@@ -11,11 +11,10 @@ from userspace.http.http1 import serialize_response_head
 from userspace.plugins.response import Response, Transform
 from userspace.proxy.own_answer import debug_fields
 from userspace.proxy.replies import REASONS
+from userspace.proxy.upstream_status import upstream_status
 
 if TYPE_CHECKING:
     from userspace.proxy.exchange import Exchange
-
-UPSTREAM_STATUS: Final = b"X-APISIX-Upstream-Status"
 
 
 class Relay:
@@ -40,8 +39,7 @@ class Relay:
         fields = response_fields(framed, request, framing, self.keep_alive)
         if exchange.stick is not None:
             fields = exchange.stick.answer(fields, exchange.request.endpoint)
-        if answer.status >= 500:
-            fields.append((UPSTREAM_STATUS, b"%d" % answer.status))
+        fields += upstream_status(exchange, answer.status)
         fields += debug_fields(exchange)
         out.append(serialize_response_head(framed.status, framed.reason, fields))
 
