@@ -34,6 +34,7 @@ from control.model.keys import STICKY_KEYS
 from control.model.sticky import KEY_BYTES
 from control.store.base import Compare, Put, Store, StoreError, StoreUnavailable
 from control.store.open import open_store
+from control.ticket_keys import keep_ticket_keys
 
 MIN_KEY_LENGTH = 8
 DEFAULT_CONTROL_LISTEN = "127.0.0.1:9090"
@@ -98,7 +99,7 @@ async def serve(
         ready(host, port)
         _say_what_is_missing(control)
         serving = asyncio.gather(*(server.serve([bound]) for server, bound in servers))
-        following = asyncio.ensure_future(progress.run())
+        following = asyncio.gather(progress.run(), keep_ticket_keys(store))
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:

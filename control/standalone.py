@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +19,16 @@ from control.model.credential import Credential
 from control.model.errors import ModelError
 from control.model.fields import text_of_id
 from control.model.global_rule import GlobalRule
-from control.model.keys import CONFIGURATION, PREFIXES, STICKY_KEYS, key_of
+from control.model.keys import CONFIGURATION, PREFIXES, STICKY_KEYS, TICKET_KEYS, key_of
 from control.model.node import Node
 from control.model.plugin_config import PluginConfig
 from control.model.plugin_metadata import PluginMetadata
 from control.model.route import Route
 from control.model.service import Service
+from control.model.ssl import Ssl
 from control.model.sticky import KEY_BYTES, StickyKeys
+from control.model.stream_route import StreamRoute
+from control.model.tickets import SECRET_BYTES, TicketKeys
 from control.model.upstream import Upstream
 from control.model.vip import Vip
 from control.model.vpc import Vpc
@@ -53,6 +57,8 @@ _READERS: Mapping[str, Callable[[Doc, str], object]] = {
     "plugin_config": PluginConfig.from_json,
     "upstream": Upstream.from_json,
     "global_rule": GlobalRule.from_json,
+    "stream_route": StreamRoute.from_json,
+    "ssl": Ssl.from_json,
     "consumer": Consumer.from_json,
     "credential": Credential.from_json,
     "consumer_group": ConsumerGroup.from_json,
@@ -67,12 +73,12 @@ _NO_VPC = 'invalid configuration: property "vpc_id" validation failed: the file 
 def open_file(path: Path, folder: Path, say: Callable[[str], None]) -> FileStore:
     """The store over a configuration file. `folder`, which exists, keeps the key of the sticky cookies and a copy of
     the last good file. `say(problem)`: see FileStore."""
-    sticky = sticky_keys(folder / STICKY_FILE)
+    fixed = {STICKY_KEYS: sticky_keys(folder / STICKY_FILE), TICKET_KEYS: ticket_keys()}
 
     def read(raw: bytes, in_force: Mapping[str, bytes]) -> Content:
         if path.name == APISIX_NAME and not has_end(raw):
             raise FileError(None, "the last line is not #END: it is not complete")
-        return content(raw, in_force, os.environ, {STICKY_KEYS: sticky})
+        return content(raw, in_force, os.environ, fixed)
 
     return FileStore(path, read, folder / KEPT_FILE, say)
 
@@ -91,6 +97,11 @@ def sticky_keys(file: Path) -> bytes:
     except orjson.JSONDecodeError as error:
         raise ModelError(f"{file}: {error}") from None
     return stored
+
+
+def ticket_keys() -> bytes:
+    """The secret of the session tickets of TLS: all workers of this process have it, nobody after it."""
+    return orjson.dumps(TicketKeys(secrets.token_bytes(SECRET_BYTES), int(time.time())).to_json())
 
 
 def content(

@@ -23,6 +23,7 @@ from userspace.node.options import address, keyring, worker_settings
 
 KEY_FILE = "admin.key"
 ADMIN_LISTEN = "127.0.0.1:9180"
+TLS_LISTEN = "127.0.0.1:9443"
 
 log = logging.getLogger("unilb.run")
 
@@ -107,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
         settings = NodeSettings(
             id="local",
             listen=tuple(address(text) for text in args.listen or ["127.0.0.1:9080"]),
+            listen_tls=tuple(address(text) for text in args.listen_tls or ([] if args.listen else [TLS_LISTEN])),
             workers=args.workers,
             metrics=address(args.metrics),
             user=None,
@@ -150,6 +152,8 @@ def _control_settings(args: argparse.Namespace) -> ControlSettings:
 
 def _say_where(settings: NodeSettings, metrics: str) -> None:
     print(f"data plane   http://{'  http://'.join(f'{host}:{port}' for host, port in settings.listen)}")
+    if settings.listen_tls:
+        print(f"with TLS     https://{'  https://'.join(f'{host}:{port}' for host, port in settings.listen_tls)}")
     print(f"metrics      http://{metrics}/metrics   state: /healthz", flush=True)
 
 
@@ -165,6 +169,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--workers", type=int, default=1, help="default %(default)s")
     parser.add_argument("--listen", action="append", metavar="HOST:PORT", help="data plane (default 127.0.0.1:9080)")
+    parser.add_argument(
+        "--listen-tls", action="append", metavar="HOST:PORT", help=f"with TLS (default {TLS_LISTEN}, without --listen)"
+    )
     parser.add_argument("--admin-listen", metavar="HOST:PORT", help=f"default {ADMIN_LISTEN}")
     parser.add_argument(
         "--control-listen", metavar="HOST:PORT", help="Control API; 'off' for nowhere, default 127.0.0.1:9090 if free"

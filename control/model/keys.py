@@ -23,6 +23,7 @@ PREFIXES = {
     "keys": "/unilb/keys/",
 }
 STICKY_KEYS = "/unilb/keys/sticky"
+TICKET_KEYS = "/unilb/keys/tickets"
 # Ownership records: written in the transaction that writes their VPC, read by control only.
 UNIQUE_IPS = "/unilb/unique_ips/"
 VNIS = "/unilb/vnis/"
@@ -35,8 +36,8 @@ REPORTS = "/unilb/~reports/"
 USES = "/unilb/uses/"
 # What gateways list and watch, in this order: who refers before who is referred to.
 SERVED = (
-    "route", "service", "plugin_config", "global_rule", "consumer", "consumer_group", "plugin_metadata", "upstream",
-    "vpc", "vip", "node", "keys",
+    "route", "stream_route", "service", "plugin_config", "global_rule", "consumer", "consumer_group", "plugin_metadata",
+    "upstream", "ssl", "vpc", "vip", "node", "keys",
 )  # fmt: skip
 CONFIGURATION = tuple(PREFIXES[kind] for kind in SERVED)
 

@@ -1,9 +1,10 @@
 """SSL: a certificate with its key, for the names that clients ask for or for connections to upstreams."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from control.model.errors import ModelError
-from control.model.fields import CERTIFICATE, DESC, HOST, ID, LABELS, MAX_INTEGER, PRIVATE_KEY, TIMESTAMP
+from control.model.fields import CERTIFICATE, DESC, HOST, ID, LABELS, MAX_INTEGER, PRIVATE_KEY, TIMESTAMP, text_of_id
 from control.model.pem import check_pair
 from control.model.schema import check_configuration, compile_schema
 
@@ -54,6 +55,64 @@ SCHEMA = {
 }
 
 _check = compile_schema(SCHEMA, references=True)
+_REFERENCES = ("$secret://", "$env://", "$ENV://")
+DEFAULT_DEPTH = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuth:
+    """Clients show a certificate that `ca` vouches for, over at most `depth` certificates in between. Where
+    `skip_uris` (expressions) match, none is needed."""
+
+    ca: str
+    depth: int = DEFAULT_DEPTH
+    skip_uris: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Ssl:
+    """Certificates for server names, or one that is shown to upstreams (`is_client`). `pairs`: certificate chain and
+    private key, in PEM, one for each kind of key. `protocols`: () for the listener's own. Not printed: it has keys."""
+
+    id: str
+    pairs: tuple[tuple[str, str], ...]
+    is_client: bool = False
+    names: tuple[str, ...] = ()
+    client: ClientAuth | None = None
+    protocols: tuple[str, ...] = ()
+    enabled: bool = True
+
+    @classmethod
+    def from_json(cls, doc: object, id: str | None = None) -> Self:
+        """Read a stored one whose keys are decrypted. Raises ModelError."""
+        check_ssl(doc)
+        assert isinstance(doc, dict)
+        pairs = ((doc["cert"], doc["key"]), *zip(doc.get("certs", ()), doc.get("keys", ()), strict=True))
+        for pem in [pem for pair in pairs for pem in pair]:
+            if pem.startswith(_REFERENCES):
+                raise ModelError(f"{pem[:64]}: references to secrets are not served by unilb")
+        for _, key in pairs:
+            if not key.lstrip().startswith("-----BEGIN"):
+                raise ModelError("failed to decrypt key: it was encrypted with a key that is not in the keyring")
+        client = doc.get("client")
+        return cls(
+            id=text_of_id(doc["id"]) if id is None else id,
+            pairs=pairs,
+            is_client=doc.get("type") == "client",
+            names=tuple(
+                name.lower().removesuffix(".") for name in ([doc["sni"]] if "sni" in doc else doc.get("snis", ()))
+            ),
+            client=_client_auth(client) if client is not None else None,
+            protocols=tuple(doc.get("ssl_protocols", ())),
+            enabled=doc.get("status", 1) == 1,
+        )
+
+    def __repr__(self) -> str:
+        return f"Ssl({self.id!r}, {self.names})"
+
+
+def _client_auth(doc: dict[str, Any]) -> ClientAuth:
+    return ClientAuth(doc["ca"], int(doc.get("depth", DEFAULT_DEPTH)), tuple(doc.get("skip_mtls_uri_regex", ())))
 
 
 def check_ssl(doc: object) -> None:

@@ -1,10 +1,12 @@
 """Stream route: which connections (client, local address and port, server name) go to which upstream."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 from control.model import upstream
 from control.model.errors import ModelError
-from control.model.fields import COMMON, HOST, ID, IP, PLUGINS, PORT, text_of_id
+from control.model.fields import COMMON, HOST, ID, IP, PLUGINS, PORT, optional_id, text_of_id
 from control.model.plugins import check_plugins
 from control.model.schema import Schema, check_configuration, compile_schema
 from control.model.upstream import Upstream
@@ -69,6 +71,39 @@ PROTOCOLS: Mapping[str, Schema] = {
     },
     "dubbo": {"type": "object"},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoute:
+    """Conditions that are None hold for every connection. `sni`: a server name, or `*.parent` for one label more.
+    `client`, `server`: addresses or networks."""
+
+    id: str
+    sni: str | None = None
+    client: str | None = None
+    server: str | None = None
+    server_port: int | None = None
+    upstream: Upstream | None = None
+    upstream_id: str | None = None
+    service_id: str | None = None
+
+    @classmethod
+    def from_json(cls, doc: object, id: str | None = None) -> Self:
+        """Read a stored one. Raises ModelError."""
+        check_stream_route(doc)
+        assert isinstance(doc, dict)
+        own = text_of_id(doc["id"]) if id is None else id
+        return cls(
+            id=own,
+            sni=doc["sni"].lower().removesuffix(".") if "sni" in doc else None,
+            client=doc.get("remote_addr"),
+            server=doc.get("server_addr"),
+            server_port=int(doc["server_port"]) if "server_port" in doc else None,
+            upstream=Upstream.from_json(doc["upstream"], f"stream_route:{own}") if "upstream" in doc else None,
+            upstream_id=optional_id(doc, "upstream_id"),
+            service_id=optional_id(doc, "service_id"),
+        )
+
 
 _check = compile_schema(SCHEMA)
 _CHECK_PROTOCOL = {name: compile_schema(schema) for name, schema in PROTOCOLS.items()}

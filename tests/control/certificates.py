@@ -2,29 +2,88 @@
 
 import datetime
 import functools
+from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+LIFE = datetime.timedelta(days=36500)
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @functools.cache
 def pair(name: str) -> tuple[str, str]:
     """A certificate for `name`, signed by itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    certificate = (
+    return _pem(_builder(name, name, key).sign(key, hashes.SHA256())), _key_pem(key)
+
+
+@functools.cache
+def rsa_pair(name: str, bits: int = 2048) -> tuple[str, str]:
+    """The same with an RSA key."""
+    key = rsa.generate_private_key(65537, bits)
+    return _pem(_builder(name, name, key).sign(key, hashes.SHA256())), _key_pem(key)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """One that signs. `chain`: its own certificate, then those above it but for the root."""
+
+    name: str
+    key: ec.EllipticCurvePrivateKey
+    certificate: str
+    chain: str = ""
+
+    def sign(
+        self, name: str, days: float = 36500, start: datetime.datetime = START, *extensions: x509.ExtensionType
+    ) -> tuple[str, str]:
+        """A certificate for `name` with the chain behind it, and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(name, self.name, key, datetime.timedelta(days=days), start)
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+        for extension in extensions:
+            builder = builder.add_extension(extension, False)
+        return _pem(builder.sign(self.key, hashes.SHA256())) + self.chain, _key_pem(key)
+
+    def below(self, name: str) -> "Authority":
+        """An authority that this one vouches for."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _pem(_authority(_builder(name, self.name, key)).sign(self.key, hashes.SHA256()))
+        return Authority(name, key, certificate, certificate + self.chain)
+
+
+@functools.cache
+def authority(name: str = "root") -> Authority:
+    """A root."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Authority(name, key, _pem(_authority(_builder(name, name, key)).sign(key, hashes.SHA256())))
+
+
+def _authority(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
+    return builder.add_extension(x509.BasicConstraints(True, None), True)
+
+
+def _builder(
+    name: str, issuer: str, key: _Key, life: datetime.timedelta = LIFE, start: datetime.datetime = START
+) -> x509.CertificateBuilder:
+    return (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .public_key(key.public_key())
-        .serial_number(1)
+        .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=36500))
-        .sign(key, hashes.SHA256())
+        .not_valid_after(start + life)
     )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return certificate.public_bytes(Encoding.PEM).decode(), private.decode()
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def _key_pem(key: _Key) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

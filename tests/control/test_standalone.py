@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from control.model.errors import ModelError
-from control.model.keys import STICKY_KEYS
+from control.model.keys import STICKY_KEYS, TICKET_KEYS
 from control.model.sticky import StickyKeys
-from control.standalone import APISIX_NAME, STICKY_FILE, content, open_file, sticky_keys
+from control.standalone import APISIX_NAME, STICKY_FILE, content, open_file, sticky_keys, ticket_keys
 from control.store.base import StoreUnavailable
 from control.store.yaml_json import FileError
+from tests.control.certificates import pair
 
 UPSTREAM = "{type: roundrobin, nodes: {'127.0.0.1:80': 1}}"
 VPC = """
@@ -121,7 +122,7 @@ async def test_only_apisix_yaml_has_to_have_an_end(tmp_path: Path) -> None:
                 await store.range("/")
             file.write_text("routes: []\n#END\n")
         entries, _ = await store.range("/")
-        assert [entry.key for entry in entries] == [STICKY_KEYS]
+        assert [entry.key for entry in entries] == [STICKY_KEYS, TICKET_KEYS]
         await store.close()
         (tmp_path / "last-good.yaml").unlink()
 
@@ -142,3 +143,11 @@ def test_a_plugin_without_a_configuration_has_an_empty_one_and_ids_are_text() ->
     read = content(raw, {}, {}, {})
     assert read.problems == ()
     assert json.loads(read.values["/apisix/routes/5"]) == {"id": "5", "uri": "/", "plugins": {"key-auth": {}}}
+
+
+def test_certificates_are_read_and_the_secret_of_tickets_is_anothers_each_time(tmp_path: Path) -> None:
+    certificate, key = pair("a.example")
+    site = {"ssls": [{"id": "1", "snis": ["a.example"], "cert": certificate, "key": key}]}
+    read = content(json.dumps(site).encode(), {}, {}, {})
+    assert json.loads(read.values["/apisix/ssls/1"])["snis"] == ["a.example"] and not read.problems
+    assert ticket_keys() != ticket_keys()

@@ -8,6 +8,7 @@ from control.model.route import Route
 from control.model.service import Service
 from control.model.upstream import Upstream
 from userspace.balancer.build import NOWHERE, Here
+from userspace.config.certificates import Certificates
 from userspace.config.compile_plugins import CompiledPlugins
 from userspace.config.compiled import CompiledRoute, CompiledUpstream, UpstreamSlot, compile_upstream
 from userspace.config.conditions import condition_of
@@ -40,6 +41,7 @@ class Router:
         "_routes",
         "_slots",
         "_with_parameters",
+        "certificates",
         "live",
         "plugins",
         "snapshot",
@@ -56,6 +58,7 @@ class Router:
         env = env if env is not None else Env()
         env.slots = self
         self.plugins = CompiledPlugins(env, trouble)
+        self.certificates = Certificates()
         self.snapshot = EMPTY
         self.live = Live()
         self.table: RoutingTable[CompiledRoute] | UriTable[CompiledRoute] = table_for(mode)
@@ -99,6 +102,7 @@ class Router:
         self.snapshot = new
         self._install_upstreams(compiled)
         self.plugins.apply(new, keys)
+        self.certificates.apply(new, keys)
         self._install_routes(routes)
 
     def _merged(self, new: Snapshot, id: str) -> Route | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address, ip_network
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
 from typing import Any, Self
 
 from userspace.http.limits import DEFAULT_LIMITS, Limits
@@ -32,6 +33,7 @@ class Settings:
     max_idle_per_endpoint: int = _number(64, 0, 65535)  # beyond it a connection is closed after its response
     header_timeout: float = _number(10.0, 0.1, DAY)  # from a request's first byte to the end of its head, then 408
     idle_timeout: float = _number(60.0, 0.1, DAY)  # client connection between requests
+    tls_handshake_timeout: float = _number(10.0, 0.1, DAY)  # from accept to the end of the handshake, then closed
     body_timeout: float = _number(60.0, 0.1, DAY)  # between two reads of a request body, then 408
     send_timeout: float = _number(60.0, 0.1, DAY)  # client takes no byte of a response, then reset
     drain_deadline: float = _number(30.0, 0, DAY)  # from SIGTERM until what is left is cut
@@ -45,6 +47,8 @@ class Settings:
     max_inspected_body_bytes: int = _number(1 << 20, 0, 1 << 30)  # longer ones have no post_arg_x and graphql_x
     max_request_body_bytes: int = _number(0, 0, 1 << 62)  # beyond it 413; 0 = any
     allow_connect: bool = False  # CONNECT goes to routes that list it; else 405
+    fallback_sni: str = ""  # the server name of clients that send none; "" = they are refused
+    tls_ciphers: str = ""  # of TLS 1.2, by OpenSSL's names; "" = Mozilla's "intermediate"
     zone: str = ""  # where this gateway stands; "" = what its node object says
     show_upstream_status_in_response_header: bool = False  # X-APISIX-Upstream-Status with every answer, not only 5xx
     access_log: str = "-"  # a path, "-" for standard output, "off"
@@ -82,10 +86,12 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
         return _networks(value, name)
     if name == "resolvers":
         return _servers(value, name)
-    if name == "zone":
+    if name in ("zone", "fallback_sni", "tls_ciphers"):
         if not isinstance(value, str):
-            raise SettingsError("zone must be a string")
-        return value
+            raise SettingsError(f"{name} must be a string")
+        if name == "tls_ciphers":
+            _check_ciphers(value)
+        return value.lower().removesuffix(".") if name == "fallback_sni" else value
     if name == "access_log":
         if not isinstance(value, str) or not value:
             raise SettingsError(f'{name} must be a path, "-" or "off"')
@@ -105,6 +111,14 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
     if not least <= value <= most:
         raise SettingsError(f"{name} must be between {least:g} and {most:g}")
     return value
+
+
+def _check_ciphers(names: str) -> None:
+    try:
+        if names:
+            SSLContext(PROTOCOL_TLS_SERVER).set_ciphers(names)
+    except SSLError:
+        raise SettingsError("tls_ciphers: OpenSSL knows none of them") from None
 
 
 def _limits(doc: object, name: str, default: Limits) -> Limits:

@@ -11,13 +11,16 @@ from control.model.consumer_group import ConsumerGroup
 from control.model.credential import Credential
 from control.model.errors import ModelError
 from control.model.global_rule import GlobalRule
-from control.model.keys import SERVED, STICKY_KEYS, is_placeholder, key_of, kind_of
+from control.model.keys import SERVED, STICKY_KEYS, TICKET_KEYS, is_placeholder, key_of, kind_of
 from control.model.node import Node
 from control.model.plugin_config import PluginConfig
 from control.model.plugin_metadata import PluginMetadata
 from control.model.route import Route
 from control.model.service import Service
+from control.model.ssl import Ssl
 from control.model.sticky import StickyKeys
+from control.model.stream_route import StreamRoute
+from control.model.tickets import TicketKeys
 from control.model.upstream import Upstream
 from control.model.vip import Vip
 from control.model.vpc import Vpc
@@ -27,6 +30,8 @@ from userspace.config.support import matches_as_written, unserved
 
 _READERS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "route": Route.from_json,
+    "stream_route": StreamRoute.from_json,
+    "ssl": Ssl.from_json,
     "service": Service.from_json,
     "plugin_config": PluginConfig.from_json,
     "upstream": Upstream.from_json,
@@ -38,7 +43,10 @@ _READERS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "vpc": Vpc.from_json,
     "vip": Vip.from_json,
     "node": Node.from_json,
-    "keys": lambda document, id: StickyKeys.from_json(document),
+}
+_KEYS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+    STICKY_KEYS: ("sticky_keys", StickyKeys.from_json),
+    TICKET_KEYS: ("ticket_keys", TicketKeys.from_json),
 }
 _KINDS: Final = (*(kind for kind in SERVED if kind != "keys"), "credential")
 
@@ -51,6 +59,7 @@ class Snapshot:
 
     revision: int = 0
     routes: Objects[Route] = field(default_factory=Objects)
+    stream_routes: Objects[StreamRoute] = field(default_factory=Objects)
     services: Objects[Service] = field(default_factory=Objects)
     plugin_configs: Objects[PluginConfig] = field(default_factory=Objects)
     upstreams: Objects[Upstream] = field(default_factory=Objects)
@@ -59,10 +68,12 @@ class Snapshot:
     credentials: Objects[Credential] = field(default_factory=Objects)
     consumer_groups: Objects[ConsumerGroup] = field(default_factory=Objects)
     plugin_metadatas: Objects[PluginMetadata] = field(default_factory=Objects)
+    ssls: Objects[Ssl] = field(default_factory=Objects)
     vpcs: Objects[Vpc] = field(default_factory=Objects)
     vips: Objects[Vip] = field(default_factory=Objects)
     nodes: Objects[Node] = field(default_factory=Objects)
     sticky_keys: StickyKeys | None = None
+    ticket_keys: TicketKeys | None = None
     rejected: Objects[str] = field(default_factory=Objects)
     changed: frozenset[str] = frozenset()  # keys of objects that differ from those of the snapshot it was made of
     mark: object = field(default_factory=object, compare=False, repr=False)  # this snapshot's own
@@ -81,21 +92,21 @@ def apply(snapshot: Snapshot, revision: int, changes: Iterable[tuple[str, bytes 
     """
     fresh: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
     rejected: dict[str, str | None] = {}
-    sticky_keys = snapshot.sticky_keys
+    keys = {field: getattr(snapshot, field) for field, _ in _KEYS.values()}
     for key, value in dict(changes).items():
         if value is not None and is_placeholder(key, value):
             continue
         kind, id = kind_of(key) or ("", "")
-        if kind not in _KINDS and key != STICKY_KEYS:
+        if kind not in _KINDS and key not in _KEYS:
             continue
-        parsed, rejected[key], is_bad = (None, None, False) if value is None else _read(kind, id, value)
+        parsed, rejected[key], is_bad = (None, None, False) if value is None else _read(key, kind, id, value)
         if is_bad:
             continue
-        if key == STICKY_KEYS:
-            sticky_keys = parsed
+        if key in _KEYS:
+            keys[_KEYS[key][0]] = parsed
         else:
             fresh[kind][id] = parsed
-    return _next(snapshot, revision, fresh, sticky_keys, rejected)
+    return _next(snapshot, revision, fresh, keys, rejected)
 
 
 def replace(snapshot: Snapshot, revision: int, objects: Iterable[tuple[str, bytes]]) -> Snapshot:
@@ -112,7 +123,7 @@ def changed_keys(old: Snapshot, new: Snapshot) -> frozenset[str]:
     """Return the keys of the objects in which two snapshots differ: at no cost when one was made of the other."""
     if new.made_of is old.mark:
         return new.changed
-    changed = {STICKY_KEYS} if old.sticky_keys != new.sticky_keys else set()
+    changed = {key for key, (field, _) in _KEYS.items() if getattr(old, field) != getattr(new, field)}
     for kind in _KINDS:
         before, after = objects_of(old, kind), objects_of(new, kind)
         changed.update(key_of(kind, id) for id in {*before, *after} if before.get(id) != after.get(id))
@@ -125,7 +136,7 @@ def objects_of(snapshot: Snapshot, kind: str) -> Objects[Any]:
     return objects
 
 
-def _read(kind: str, id: str, value: bytes) -> tuple[Any, str | None, bool]:
+def _read(key: str, kind: str, id: str, value: bytes) -> tuple[Any, str | None, bool]:
     """Return (object, None, False), or (None, why it is not in use, whether it is no good object at all).
 
     A route whose conditions are served and whose plugins or upstream are not comes back refused, with why: dropped, it
@@ -133,6 +144,8 @@ def _read(kind: str, id: str, value: bytes) -> tuple[Any, str | None, bool]:
     """
     try:
         document = orjson.loads(value)
+        if key in _KEYS:
+            return _KEYS[key][1](document), None, False
         parsed = _READERS[kind](document, id)
         why = unserved(kind, document, parsed)
         if why is not None:
@@ -150,8 +163,7 @@ def _keys(snapshot: Snapshot) -> Iterator[str]:
     """The keys that a snapshot has something of."""
     for kind in _KINDS:
         yield from (key_of(kind, id) for id in objects_of(snapshot, kind))
-    if snapshot.sticky_keys is not None:
-        yield STICKY_KEYS
+    yield from (key for key, (field, _) in _KEYS.items() if getattr(snapshot, field) is not None)
     yield from snapshot.rejected
 
 
@@ -159,23 +171,21 @@ def _next(
     snapshot: Snapshot,
     revision: int,
     fresh: Mapping[str, Mapping[str, Any]],
-    sticky_keys: StickyKeys | None,
+    keys: Mapping[str, Any],
     rejected: Mapping[str, str | None],
 ) -> Snapshot:
     changed: set[str] = set()
-    kept: dict[str, Objects[Any]] = {}
+    kept: dict[str, Any] = dict(keys)
     for kind, candidates in fresh.items():
         objects = objects_of(snapshot, kind)
         differing = {id: new for id, new in candidates.items() if objects.get(id) != new}
         kept[kind + "s"] = objects.changed(differing) if differing else objects
         changed.update(key_of(kind, id) for id in differing)
-    if sticky_keys != snapshot.sticky_keys:
-        changed.add(STICKY_KEYS)
+    changed.update(key for key, (field, _) in _KEYS.items() if keys[field] != getattr(snapshot, field))
     names = {key: why for key, why in rejected.items() if snapshot.rejected.get(key) != why}
     return Snapshot(
         revision,
         **kept,
-        sticky_keys=sticky_keys,
         rejected=snapshot.rejected.changed(names) if names else snapshot.rejected,
         changed=frozenset(changed),
         made_of=snapshot.mark,

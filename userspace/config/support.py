@@ -4,14 +4,16 @@ Serving a route without one of its conditions or plugins would open what was mea
 take it out of a table here, and read it where it is compiled.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from control.model.balancing import TYPES
 from control.model.plugins import is_disabled
 from control.model.route import Route
+from control.model.ssl import Ssl
 from userspace.config.conditions import check_conditions
 from userspace.plugins.registry import FILTERS
+from userspace.routing.pattern import Pattern, PatternError
 
 # Fields that are not served -> the values that ask for nothing. (): the field must be absent.
 _Unserved = Mapping[str, tuple[Any, ...]]
@@ -28,7 +30,10 @@ ROUTE: Final[_Unserved] = {
     "script_id": (),
 }
 SERVICE: Final[_Unserved] = {"script": ()}
-FIELDS: Final[Mapping[str, _Unserved]] = {"upstream": UPSTREAM, "route": ROUTE, "service": SERVICE}
+STREAM_ROUTE: Final[_Unserved] = {"protocol": (), "service_id": (), "plugins": ({},)}
+FIELDS: Final[Mapping[str, _Unserved]] = {
+    "upstream": UPSTREAM, "route": ROUTE, "service": SERVICE, "stream_route": STREAM_ROUTE,
+}  # fmt: skip
 PLUGINS: Final = frozenset({"sticky", *FILTERS})
 # What `_meta` may ask of every plugin, and of those that run as filters besides.
 META: Final = frozenset({"disable", "priority", "error_response"})
@@ -49,6 +54,10 @@ def unserved(kind: str, document: Any, parsed: Any) -> str | None:
         problem = _condition(parsed)
         if problem is not None:
             return problem
+    if isinstance(parsed, Ssl) and parsed.client is not None:
+        problem = _patterns(parsed.client.skip_uris)
+        if problem is not None:
+            return f'property "client": {problem}'
     if "upstream" in document and "upstream_id" not in document:
         inside = _first(UPSTREAM, document["upstream"])
         if inside is not None:
@@ -64,6 +73,15 @@ def unserved(kind: str, document: Any, parsed: Any) -> str | None:
 def matches_as_written(route: Route) -> bool:
     """True when gateways serve all conditions of a route, whatever they can not do for what it matches."""
     return _condition(route) is None
+
+
+def _patterns(sources: Iterable[str]) -> str | None:
+    try:
+        for source in sources:
+            Pattern(source)
+    except PatternError as error:
+        return str(error)
+    return None
 
 
 def _condition(route: Route) -> str | None:

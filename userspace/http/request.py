@@ -21,6 +21,10 @@ class Tls(NamedTuple):
     client_serial: str = ""
     client_fingerprint: str = ""
     client_cert: str = ""
+    alpn: str = ""
+    resumed: bool = False
+    client_begin: str = ""
+    client_end: str = ""
 
 
 class Peer(NamedTuple):

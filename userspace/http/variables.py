@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from userspace.http.body_variables import BodyWanted, graphql, post_arg, posted_form
 
@@ -119,6 +120,17 @@ def _tls(field: str) -> Getter:
     return lambda r: getattr(r.peer.tls, field) or None if r.peer.tls is not None else None
 
 
+def _indented_certificate(request: "Request") -> str | None:
+    """In PEM, each line but the first behind a tab, so that it could stand in a header field of old (as nginx)."""
+    tls = request.peer.tls
+    return tls.client_cert.strip().replace("\n", "\n\t") if tls is not None and tls.client_cert else None
+
+
+def _escaped_certificate(request: "Request") -> str | None:
+    tls = request.peer.tls
+    return quote(tls.client_cert, safe="") if tls is not None and tls.client_cert else None
+
+
 def _of_route(get: Callable[[Any], str | None]) -> Getter:
     return lambda r: get(r.route.route) if r.route is not None else None
 
@@ -186,8 +198,13 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "ssl_client_i_dn": _tls("client_issuer"),
     "ssl_client_serial": _tls("client_serial"),
     "ssl_client_fingerprint": _tls("client_fingerprint"),
-    "ssl_client_cert": _tls("client_cert"),
+    "ssl_client_cert": _indented_certificate,
     "ssl_client_raw_cert": _tls("client_cert"),
+    "ssl_client_escaped_cert": _escaped_certificate,
+    "ssl_client_v_start": _tls("client_begin"),
+    "ssl_client_v_end": _tls("client_end"),
+    "ssl_alpn_protocol": _tls("alpn"),
+    "ssl_session_reused": lambda r: None if r.peer.tls is None else "r" if r.peer.tls.resumed else ".",
     "consumer_name": lambda r: r.consumer_name,
     "consumer_group_id": lambda r: r.consumer.group_id if r.consumer is not None else None,
     "route_id": _of_route(lambda route: route.id),

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from control.model.keys import CONFIGURATION, PREFIXES
@@ -141,12 +141,13 @@ class NodeDaemon:
         )
         predecessors = Predecessors(s.run_dir / f"{s.id}.workers")
         self.supervisor = Supervisor(
-            *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.pass_on)
+            *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.pass_on),
+            listen_tls=s.listen_tls,
         )
         self.supervisor.snapshot(self.source.revision, self.source.objects)
         checking.start()
         await self.supervisor.start()
-        log.info("%d workers accept on %s", s.workers, ", ".join(f"{host}:{port}" for host, port in s.listen))
+        log.info("%d workers accept on %s", s.workers, _listed(s.listen + s.listen_tls))
 
     def _tell(self, message: Message) -> None:
         if self.supervisor is not None:
@@ -229,6 +230,10 @@ class NodeDaemon:
             "datapath": self.refused or ("up" if self.forwarding else "off"),
             "endpoints_down": self.checking.verdicts.all_down() if self.checking else {},
         }
+
+
+def _listed(addresses: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{host}:{port}" for host, port in addresses)
 
 
 async def run_until_signal(daemon: NodeDaemon) -> None:

@@ -10,8 +10,8 @@ from userspace.node.forwarding import ForwardingSettings
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """listen: (host, port) of the gateway's listeners. metrics: likewise, or None. user: whom workers run as.
-    keyring: what secrets of the store are encrypted with; None: with nothing."""
+    """listen: (host, port) of the gateway's listeners, listen_tls: of those for TLS. metrics: likewise, or None.
+    user: whom workers run as. keyring: what secrets of the store are encrypted with; None: with nothing."""
 
     id: str
     listen: tuple[tuple[str, int], ...]
@@ -22,3 +22,4 @@ class NodeSettings:
     worker: Settings
     forwarding: ForwardingSettings | None
     keyring: Keyring | None = None
+    listen_tls: tuple[tuple[str, int], ...] = ()

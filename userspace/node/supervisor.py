@@ -34,7 +34,7 @@ class Worker(asyncio.Protocol):
 
     name: str
     supervisor: "Supervisor"
-    listeners: list[socket.socket]
+    listeners: list[tuple[str, socket.socket]]  # with the option that hands it over
     process: asyncio.subprocess.Process | None = None
     transport: asyncio.Transport | None = None
     decoder: Decoder = field(default_factory=Decoder)
@@ -84,6 +84,7 @@ class Supervisor:
         user: str | None = None,
         greeting: Callable[[], Sequence[Message]] = tuple,
         to_checker: Callable[[Message], None] = lambda message: None,
+        listen_tls: Sequence[tuple[str, int]] = (),
     ) -> None:
         """`greeting`: what a worker is told before its configuration. `to_checker` takes what is for the checker."""
         self._greeting = greeting
@@ -99,8 +100,10 @@ class Supervisor:
         self._applied = asyncio.Condition()
         self._draining = asyncio.Event()
         self.restarts = 0
+        wanted = [*(("--listen-fd", where) for where in listen), *(("--listen-tls-fd", where) for where in listen_tls)]
         self.workers = [
-            Worker(str(n), self, [_listener(address, settings.backlog) for address in listen]) for n in range(workers)
+            Worker(str(n), self, [(option, _listener(where, settings.backlog)) for option, where in wanted])
+            for n in range(workers)
         ]
 
     def snapshot(self, revision: int, objects: Mapping[str, bytes]) -> None:
@@ -184,7 +187,7 @@ class Supervisor:
         self._broadcast(encode({"type": "drain", "deadline": self._deadline}))
         # Once the workers close theirs too, new connections are refused; kept, ours would let them wait for nobody.
         for worker in self.workers:
-            for listener in worker.listeners:
+            for _, listener in worker.listeners:
                 listener.close()
         living = [w.process for w in self.workers if w.process is not None and w.process.returncode is None]
         waits = [asyncio.create_task(process.wait()) for process in living]
@@ -225,11 +228,11 @@ class Supervisor:
         # -P: what stands in the directory that the node happens to be started from is none of its business.
         argv = [sys.executable, "-P", "-m", "userspace.proxy.worker", "--settings", self._settings]
         argv += ["--wire-fd", str(theirs.fileno())]
-        for listener in worker.listeners:
-            argv += ["--listen-fd", str(listener.fileno())]
+        for option, listener in worker.listeners:
+            argv += [option, str(listener.fileno())]
         if self._user:
             argv += ["--user", self._user]
-        fds = [theirs.fileno(), *(listener.fileno() for listener in worker.listeners)]
+        fds = [theirs.fileno(), *(listener.fileno() for _, listener in worker.listeners)]
         worker.decoder, worker.revision, worker.rejected = Decoder(), 0, {}
         worker.process = await asyncio.create_subprocess_exec(
             *argv, pass_fds=fds, start_new_session=True, env=native.environment()

@@ -25,6 +25,8 @@ TOTALS = (
     "accepted",  # client connections
     "refused",  # client connections answered 503 and closed at once, beyond max_connections
     "refused_client",  # likewise, beyond max_connections_per_client
+    "tls_handshakes",  # those that succeeded; failures are errors "client tls_..."
+    "tls_resumed",  # of those, by a ticket
     "retries",
     "retries_denied",  # tries that the retry budget did not allow
     "tunnels",  # upgraded connections and those of CONNECT

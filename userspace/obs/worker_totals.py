@@ -24,6 +24,8 @@ _TOTALS = {
         "unilb_connections_refused_client_total",
         "Client connections answered 503 at once: over max_connections_per_client.",
     ),
+    "tls_handshakes": ("unilb_tls_handshakes_total", "TLS handshakes of clients that succeeded."),
+    "tls_resumed": ("unilb_tls_resumptions_total", "Of those, the ones that resumed a session."),
     "retries": ("unilb_upstream_retries_total", "Tries after the first of an exchange."),
     "retries_denied": ("unilb_upstream_retries_denied_total", "Tries that the retry budget did not allow."),
     "tunnels": ("unilb_tunnels_total", "Connections that became tunnels: upgrades and CONNECT."),

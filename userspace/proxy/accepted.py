@@ -36,7 +36,7 @@ class Accepted(Timed, asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.peer = shared.peer_of(transport)
         shared.counters.totals["accepted"] += 1
-        if len(shared.connections) < shared.settings.max_connections:
+        if len(shared.connections) + len(shared.handshakes) < shared.settings.max_connections:
             return True
         self._turn_away("refused")
         return False
@@ -51,6 +51,11 @@ class Accepted(Timed, asyncio.Protocol):
     def begin(self) -> None:
         """Wait for what the client has to say."""
         raise AssertionError(f"{type(self).__name__} has no begin()")
+
+    def abort(self) -> None:
+        """Close now, whatever is unsent."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def leave(self) -> None:
         """The connection has ended."""

@@ -4,24 +4,24 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from userspace.http.proxy_protocol import HeaderReader, ProxyHeaderError
+from userspace.proxy.accepted import Accepted
 from userspace.proxy.connection import ClientConnection
+from userspace.proxy.tls_accept import TlsAccept
 
 if TYPE_CHECKING:
     from userspace.proxy.shared import Shared
 
 
-class BehindProxy(ClientConnection):
-    """A connection that begins with a PROXY header, within `header_timeout`. The client is whom that names.
+class _Proxied(Accepted):
+    """Put before the class of a connection: the connection begins with a PROXY header, within the time that it gives
+    itself. The client is whom that names.
 
     A peer that is not in `proxy_protocol_from`, and one that sends no header, is cut off without a word: what it takes
     us for is unknown.
     """
 
-    __slots__ = ("_reader",)
-
-    def __init__(self, shared: "Shared") -> None:
-        super().__init__(shared)
-        self._reader: HeaderReader | None = HeaderReader()
+    __slots__ = ()
+    reader: HeaderReader
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not self.take(transport):
@@ -32,10 +32,10 @@ class BehindProxy(ClientConnection):
             self._cut_off("proxy_untrusted")
 
     def data_received(self, data: bytes) -> None:
-        reader = self._reader
-        if reader is None or self.is_lingering:
+        if self.reader.is_done or self.is_lingering:
             super().data_received(data)
             return
+        reader = self.reader
         try:
             rest = reader.feed(data)
         except ProxyHeaderError:
@@ -43,7 +43,6 @@ class BehindProxy(ClientConnection):
             return
         if not reader.is_done:
             return
-        self._reader = None
         if reader.ends is not None:
             address, port, server_address, server_port = reader.ends
             trusted = self.shared.trusts(address)
@@ -59,7 +58,7 @@ class BehindProxy(ClientConnection):
             super().data_received(rest)
 
     def expired(self) -> None:
-        if self._reader is None:
+        if self.reader.is_done:
             super().expired()
         else:
             self._cut_off("proxy_header")
@@ -68,3 +67,23 @@ class BehindProxy(ClientConnection):
         self.shared.counters.error("client", kind)
         self.is_lingering = True
         self.abort()
+
+
+class BehindProxy(_Proxied, ClientConnection):
+    """Plain HTTP behind the header."""
+
+    __slots__ = ("reader",)
+
+    def __init__(self, shared: "Shared") -> None:
+        super().__init__(shared)
+        self.reader = HeaderReader()
+
+
+class TlsBehindProxy(_Proxied, TlsAccept):
+    """TLS behind the header."""
+
+    __slots__ = ("reader",)
+
+    def __init__(self, shared: "Shared") -> None:
+        super().__init__(shared)
+        self.reader = HeaderReader()

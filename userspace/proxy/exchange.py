@@ -90,6 +90,9 @@ class Exchange:
         decision had to wait for more of it."""
         router = self.shared.router
         request = self.request
+        if router.certificates.forbids(request):
+            self._reply(400, "400 Bad Request")
+            return
         try:
             if self.shared.path_rules is not None:
                 self.shared.path_rules.apply(request)

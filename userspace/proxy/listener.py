@@ -1,13 +1,15 @@
-"""Accepting on the listening sockets that the node opened and this process inherited."""
+"""Accepting on the listening sockets that the node opened and this process inherited: plain ones, and those for TLS."""
 
 import asyncio
 import socket
 from collections.abc import Sequence
 from functools import partial
 
-from userspace.proxy.behind_proxy import BehindProxy
+from userspace.proxy.accepted import Accepted
+from userspace.proxy.behind_proxy import BehindProxy, TlsBehindProxy
 from userspace.proxy.connection import ClientConnection
 from userspace.proxy.shared import Shared
+from userspace.proxy.tls_accept import TlsAccept
 
 
 class Listener:
@@ -15,18 +17,21 @@ class Listener:
 
     __slots__ = ("_servers", "_shared", "_sockets")
 
-    def __init__(self, shared: Shared, fds: Sequence[int]) -> None:
+    def __init__(self, shared: Shared, fds: Sequence[int], tls_fds: Sequence[int] = ()) -> None:
         self._shared = shared
-        self._sockets = [socket.socket(fileno=fd) for fd in fds]
+        self._sockets: list[tuple[socket.socket, type[Accepted], type[Accepted]]] = [
+            *((socket.socket(fileno=fd), ClientConnection, BehindProxy) for fd in fds),
+            *((socket.socket(fileno=fd), TlsAccept, TlsBehindProxy) for fd in tls_fds),
+        ]
         self._servers: list[asyncio.AbstractServer] = []
 
     async def open(self) -> None:
         """Begin to accept. Until this the kernel keeps new connections in the backlog."""
         shared = self._shared
-        for listening in self._sockets:
+        for listening, direct, proxied in self._sockets:
             listening.setblocking(False)
             is_proxied = listening.getsockname()[1] in shared.settings.proxy_protocol_ports
-            protocol = BehindProxy if is_proxied else ClientConnection
+            protocol = proxied if is_proxied else direct
             server = await shared.loop.create_server(
                 partial(protocol, shared), sock=listening, backlog=shared.settings.backlog
             )
@@ -37,6 +42,6 @@ class Listener:
         for server in self._servers:
             server.close()
         self._servers.clear()
-        for listening in self._sockets:
+        for listening, _, _ in self._sockets:
             listening.close()
         self._sockets.clear()

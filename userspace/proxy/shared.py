@@ -17,11 +17,13 @@ from userspace.proxy.clients import Clients
 from userspace.proxy.naming import Naming
 from userspace.proxy.observations import Observations
 from userspace.proxy.pool import Pools
+from userspace.proxy.tls_contexts import ServerContexts
 from userspace.proxy.wheel import Wheel
 from userspace.routing.path_rules import PathRules
 
 if TYPE_CHECKING:
     from userspace.proxy.connection import ClientConnection
+    from userspace.proxy.tls_accept import TlsAccept
 
 LINGER_SECONDS = 2.0
 """After an answer ahead of the request's end the rest is read and thrown away this long: closing at once would reset
@@ -37,6 +39,8 @@ class Shared:
         "clients",
         "connections",
         "counters",
+        "handshake_ticks",
+        "handshakes",
         "header_ticks",
         "idle_ticks",
         "is_draining",
@@ -53,6 +57,7 @@ class Shared:
         "response_limits",
         "router",
         "send_ticks",
+        "server_contexts",
         "settings",
         "speaks_for_clients",
         "trusts",
@@ -76,6 +81,8 @@ class Shared:
         self.observations = Observations(loop)
         self.connections: set[ClientConnection] = set()
         self.clients = Clients(settings.max_connections_per_client)
+        self.handshakes: set[TlsAccept] = set()
+        self.server_contexts = ServerContexts(lambda: router.snapshot.ticket_keys, settings.tls_ciphers)
         self.is_draining = False
         self.tunnels = 0  # open now
         self.on_empty: Callable[[], None] = _nothing
@@ -85,6 +92,7 @@ class Shared:
             self.request_limits = replace(settings.request_limits, max_body_bytes=settings.max_request_body_bytes)
         self.response_limits = settings.response_limits
         self.header_ticks = wheel.ticks(settings.header_timeout)
+        self.handshake_ticks = wheel.ticks(settings.tls_handshake_timeout)
         self.idle_ticks = wheel.ticks(settings.idle_timeout)
         self.body_ticks = wheel.ticks(settings.body_timeout)
         self.send_ticks = wheel.ticks(settings.send_timeout)
@@ -108,8 +116,8 @@ class Shared:
         self.on_trouble("".join(format_exception(error)))
 
     def connection_closed(self) -> None:
-        """A client connection has ended."""
-        if self.is_draining and not self.connections:
+        """A client connection has ended, or a handshake."""
+        if self.is_draining and not self.connections and not self.handshakes:
             self.on_empty()
 
 

@@ -1,4 +1,4 @@
-"""The worker process: `python -m userspace.proxy.worker --wire-fd N --listen-fd N --settings JSON [--user NAME]`.
+"""The worker process: `python -m userspace.proxy.worker --wire-fd N --listen-fd N [--listen-tls-fd N] --settings JSON`.
 
 Started by the node with inherited descriptors. It serves from the first snapshot on, keeps serving when the node is
 gone, and ends with a drain: SIGTERM or the node's `drain`. SIGHUP opens the access log anew; SIGINT is the node's.
@@ -29,6 +29,7 @@ from userspace.config.settings import Settings, SettingsError
 from userspace.config.snapshot import apply, replace
 from userspace.obs.access_log import AccessLog
 from userspace.plugins.env import Env
+from userspace.proxy import openssl
 from userspace.proxy.listener import Listener
 from userspace.proxy.observations import Observations
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
@@ -47,7 +48,12 @@ class Worker:
     """One worker's life: wire, listeners, configuration, drain. `stopped` is set when there is nothing left to do."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, settings: Settings, log: AccessLog, listen_fds: Sequence[int]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        log: AccessLog,
+        listen_fds: Sequence[int],
+        tls_fds: Sequence[int] = (),
     ) -> None:
         self.stopped = asyncio.Event()
         self._loop = loop
@@ -60,7 +66,9 @@ class Worker:
         self._shared.on_trouble = self._trouble
         self._shared.naming.ask = lambda name: self._wire.send({"type": "resolve", "names": [name]})
         self._shared.observations = Observations(loop, self._observed, self._suspect)
-        self._listener = Listener(self._shared, listen_fds)
+        if tls_fds and not openssl.available:
+            self._trouble("TLS: this Python or OpenSSL is not known: no shared tickets, no stapling, default groups")
+        self._listener = Listener(self._shared, listen_fds, tls_fds)
         self._wire = WireIntake({"type": "ready", "pid": os.getpid()}, self._take, self._trouble, self._node_gone)
         self._opening: asyncio.Task[None] | None = None
         self._cut: asyncio.TimerHandle | None = None
@@ -155,6 +163,7 @@ class Worker:
         self._reports += 1
         if self._reports % SWEEP_REPORTS == 0:
             self._shared.pools.sweep()
+            self._shared.server_contexts.sweep(self._router.certificates.of_id)
             self._troubles = 0
 
     def _report(self) -> None:
@@ -196,6 +205,8 @@ class Worker:
     def _cut_rest(self) -> None:
         for connection in list(self._shared.connections):
             connection.cut()
+        for handshake in list(self._shared.handshakes):
+            handshake.cut()
         self._finish()
 
     def _finish(self) -> None:
@@ -232,7 +243,8 @@ def _nothing() -> None:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="userspace.proxy.worker", description="One worker; started by the node.")
     parser.add_argument("--wire-fd", type=int, required=True)
-    parser.add_argument("--listen-fd", type=int, action="append", required=True)
+    parser.add_argument("--listen-fd", type=int, action="append", default=[])
+    parser.add_argument("--listen-tls-fd", type=int, action="append", default=[])
     parser.add_argument("--settings", default="{}", help="JSON object, see userspace/config/settings.py")
     parser.add_argument("--user", help="drop to this user when started as root")
     return parser.parse_args(argv)
@@ -258,7 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     wire_socket = socket.socket(fileno=arguments.wire_fd)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, log, arguments.listen_fd, wire_socket))
+        runner.run(_serve(settings, log, arguments, wire_socket))
     return 0
 
 
@@ -271,8 +283,9 @@ def _within(descriptors: int, settings: Settings) -> Settings:
     return replace_settings(settings, max_connections=most)
 
 
-async def _serve(settings: Settings, log: AccessLog, listen_fds: Sequence[int], wire_socket: socket.socket) -> None:
-    await Worker(asyncio.get_running_loop(), settings, log, listen_fds).run(wire_socket)
+async def _serve(settings: Settings, log: AccessLog, given: argparse.Namespace, wire_socket: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    await Worker(loop, settings, log, given.listen_fd, given.listen_tls_fd).run(wire_socket)
 
 
 if __name__ == "__main__":

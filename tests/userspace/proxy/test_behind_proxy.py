@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.userspace.proxy.stage import Speaker, Stage, get, hello
+from tests.userspace.proxy.test_tls_stream import Peer
+from tests.userspace.proxy.tls_stage import TlsStage
 from userspace.http.proxy_protocol import Ends, HeaderReader, header
 from userspace.proxy.listener import Listener
 
@@ -144,3 +146,20 @@ async def test_an_endpoint_is_told_whose_connection_it_is_and_no_other_client_ge
                 await client.hear_message()
         assert told == [Ends("127.0.0.1", port, "127.0.0.1", stage.port) for port in ports for _ in range(2)]
         assert stage.endpoint.accepted == 4
+
+
+async def test_tls_may_stand_behind_the_header(tmp_path: Path) -> None:
+    async with TlsStage(tmp_path, tell_head, is_proxied=True) as stage:
+        peer = Peer(await stage.raw())
+        await peer.speaker.say(header(2, WHO))
+        await peer.shake()
+        peer.tls.write(get("/1"))
+        await peer.flush()
+        head = await peer.read()
+        for field in (b"X-Forwarded-For: 203.0.113.9", b"X-Forwarded-Port: 443", b"X-Forwarded-Proto: https"):
+            assert field in head
+        untold = await stage.raw()
+        await untold.say(b"\x16\x03\x01")
+        assert await untold.hear_end() == b""
+        assert stage.shared.counters.errors["client proxy_header"] == 1
+        await stage.until(lambda: not stage.shared.handshakes)
