@@ -119,17 +119,28 @@ def _wants_trailers(te: bytes, connection: frozenset[bytes]) -> bool:
     return b"te" in connection and b"trailers" in [part.strip(b" \t") for part in te.lower().split(b",")]
 
 
-def response_fields(head: ResponseHead, request: RequestHead, body: int | None, keep_alive: bool) -> Headers:
+def response_fields(
+    head: ResponseHead, request: RequestHead, body: int | None, keep_alive: bool, date: bytes | None = None
+) -> Headers:
     """Return the fields to send to the client that sent `request`.
 
     `body` is how the body will be framed (framing.relayed_body). Content-Length of a response to HEAD and of a 304
     passes as sent: it tells of a body that is not there. 1xx, 204 and 2xx to CONNECT get no framing. `keep_alive` False
-    adds `Connection: close`; 101 and 426 get `Connection: upgrade` and their Upgrade.
+    adds `Connection: close`; 101 and 426 get `Connection: upgrade` and their Upgrade. `date` is for a final response
+    that has none (RFC 9110 section 6.6.1).
     """
     status = head.status
     keeps_length = status >= 200 and (status == 304 or request.method == "HEAD")
     drop = _RESPONSE_DROPPED | head.connection if head.connection else _RESPONSE_DROPPED
-    kept = [pair for pair in head.headers if pair[0].lower() not in drop]
+    kept: Headers = []
+    is_dated = date is None or status < 200
+    for pair in head.headers:
+        name = pair[0].lower()
+        if name not in drop:
+            kept.append(pair)
+            is_dated = is_dated or name == b"date"
+    if not is_dated and date is not None:
+        kept.append((b"Date", date))
     if (status == 101 or status == 426) and head.upgrade is not None:
         kept.append((b"Connection", b"upgrade"))
         kept.append((b"Upgrade", head.upgrade))

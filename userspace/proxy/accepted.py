@@ -67,5 +67,5 @@ class Accepted(Timed, asyncio.Protocol):
         self.shared.counters.totals[total] += 1
         self.is_lingering = True
         if self.transport is not None:
-            self.transport.write(reply(503, "503 Service Unavailable", False))
+            self.transport.write(reply(503, "503 Service Unavailable", False, False, self.shared.dates.line))
             self.transport.close()

@@ -271,7 +271,7 @@ class ClientConnection(Accepted):
             self.abort()
             return
         text = f"{error.status} {REASONS.get(error.status, b'Error').decode()}: {error.reason}"
-        self.write([reply(error.status, text, False)])
+        self.write([reply(error.status, text, False, False, self.shared.dates.line)])
         if exchange is not None:
             exchange.fail_client(error.status, LbError("bad_request", Source.CLIENT, Retry.NEVER, error.reason))
         else:

@@ -17,13 +17,15 @@ def error_answer(exchange: "Exchange", status: int, text: str, keep_alive: bool)
     """Return (status, whole response) of an error of ours, in APISIX's form."""
     if exchange.run is not None and exchange.run.changes_answers:
         return plugin_answer(exchange, Reply.json(status, {"error_msg": text}), keep_alive)
-    fields = b"".join(b"%b: %b\r\n" % field for field in (*upstream_status(exchange), *debug_fields(exchange)))
+    lines = [b"%b: %b\r\n" % field for field in (*upstream_status(exchange), *debug_fields(exchange))]
+    fields = exchange.shared.dates.line + b"".join(lines)
     return status, reply(status, text, keep_alive, exchange.head.method == "HEAD", fields)
 
 
 def plugin_answer(exchange: "Exchange", answer: Reply, keep_alive: bool) -> tuple[int, bytes]:
     """Return (status, whole response) of what a plugin answers."""
-    response = Response(answer.status, [SERVER, *answer.headers], True)
+    date = (b"Date", exchange.shared.dates.value)
+    response = Response(answer.status, [SERVER, date, *answer.headers], True)
     body = answer.body
     if exchange.run is not None:
         exchange.run.header_filter(response)

@@ -36,7 +36,7 @@ class Relay:
         self.keep_alive = (
             exchange.is_complete and framing != UNTIL_CLOSE and exchange.client.may_keep_alive(request.keep_alive)
         )
-        fields = response_fields(framed, request, framing, self.keep_alive)
+        fields = response_fields(framed, request, framing, self.keep_alive, exchange.shared.dates.value)
         if exchange.stick is not None:
             fields = exchange.stick.answer(fields, exchange.request.endpoint)
         fields += upstream_status(exchange, answer.status)

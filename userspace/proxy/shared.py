@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings
-from userspace.http.real_ip import RealIp
 from userspace.http.request import Peer
 from userspace.obs.access_log import AccessLog
 from userspace.obs.counters import Counters
 from userspace.proxy.clients import Clients
+from userspace.proxy.dates import Dates
 from userspace.proxy.naming import Naming
 from userspace.proxy.observations import Observations
 from userspace.proxy.pool import Pools
@@ -40,6 +40,7 @@ class Shared:
         "clients",
         "connections",
         "counters",
+        "dates",
         "handshake_ticks",
         "handshakes",
         "header_ticks",
@@ -53,7 +54,6 @@ class Shared:
         "on_empty",
         "on_trouble",
         "path_rules",
-        "real_ip",
         "pools",
         "request_limits",
         "response_limits",
@@ -77,6 +77,7 @@ class Shared:
         self.log = log
         self.wheel = wheel
         self.counters = Counters()
+        self.dates = Dates()
         self.unserved = self.counters.series("", "", "")
         self.pools = Pools(wheel, self.counters, settings.max_connections_per_endpoint, settings.max_idle_per_endpoint)
         self.naming = Naming(loop, router.live.addresses)
@@ -103,8 +104,6 @@ class Shared:
             settings.match_uri_encoded_slash, settings.normalize_uri_like_servlet, settings.delete_uri_tail_slash
         )
         self.path_rules = rules if rules else None
-        real_ip = RealIp(settings.real_ip_header, settings.real_ip_from, settings.real_ip_recursive)
-        self.real_ip = real_ip if real_ip else None
         self.trusts = _trust(settings.trusted_addresses)
         self.speaks_for_clients = _trust(settings.proxy_protocol_from)
 

@@ -179,6 +179,21 @@ def test_a_response_is_framed_for_the_client_that_asked(
 
 
 @pytest.mark.parametrize(
+    ("status", "fields", "dated"),
+    [
+        (200, [], [(b"Date", b"now")]),
+        (500, [(b"X-Date", b"1")], [(b"X-Date", b"1"), (b"Date", b"now")]),
+        (200, [(b"dATE", b"then")], [(b"dATE", b"then")]),
+        (103, [], []),
+        (101, [], []),
+    ],
+)
+def test_a_final_response_without_a_date_gets_one(status: int, fields: Headers, dated: Headers) -> None:
+    sent = response_fields(response(list(fields), status=status), request(), 0, True, b"now")
+    assert [pair for pair in sent if pair[0] != b"Content-Length"] == dated
+
+
+@pytest.mark.parametrize(
     ("value", "options"),
     [
         (None, set()),

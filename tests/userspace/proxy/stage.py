@@ -15,12 +15,15 @@ from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings
 from userspace.config.snapshot import EMPTY, apply
 from userspace.obs.access_log import AccessLog
+from userspace.proxy.dates import Dates
 from userspace.proxy.listener import Listener
 from userspace.proxy.shared import Shared
 from userspace.proxy.wheel import Wheel
 
 PATIENCE = 10.0
 TICK = 0.01
+DATE = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+"""What answers get that have none: on the stage it is always that day."""
 
 
 def unused_port() -> int:
@@ -174,6 +177,7 @@ class Stage:
         self.log = AccessLog(self.settings.access_log)
         self.log.start()
         self.shared = Shared(loop, self.settings, self.router, self.log, self.wheel)
+        self.shared.dates = Dates(lambda: 0.0)
         upstream = {"id": "u1", "type": "roundrobin", "nodes": dict.fromkeys(self.addresses, 1), **self.upstream}
         self.put(
             ("upstreams/u1", upstream), ("routes/r1", {"id": "r1", "uri": "/*", "upstream_id": "u1", **self.route})

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.userspace.proxy.stage import Speaker, Stage, get, hello
+from tests.userspace.proxy.stage import DATE, Speaker, Stage, get, hello
 
 
 async def test_a_request_reaches_the_endpoint_and_its_response_the_client(tmp_path: Path) -> None:
@@ -21,7 +21,8 @@ async def test_a_request_reaches_the_endpoint_and_its_response_the_client(tmp_pa
         await client.say(
             get("/x?q=1", "Connection: keep-alive, X-Mine", "X-Mine: 1", "Upgrade: websocket", "Accept: */*")
         )
-        assert await client.hear_message() == (b"HTTP/1.1 201 Made\r\nX-A: 1\r\nContent-Length: 2\r\n\r\n", b"ok")
+        answer = b"HTTP/1.1 201 Made\r\nX-A: 1\r\n" + DATE + b"Content-Length: 2\r\n\r\n"
+        assert await client.hear_message() == (answer, b"ok")
     [head] = heard
     assert head.startswith(b"GET /x?q=1 HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\n")
     assert b"X-Forwarded-For: 127.0.0.1\r\n" in head
@@ -85,7 +86,7 @@ async def test_a_response_to_head_has_the_length_and_no_body(tmp_path: Path) -> 
         client = await stage.client()
         await client.say(get().replace(b"GET", b"HEAD") * 2)
         for _ in range(2):
-            assert await client.hear_head() == b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+            assert await client.hear_head() == b"HTTP/1.1 200 OK\r\n" + DATE + b"Content-Length: 1000\r\n\r\n"
         assert stage.endpoint.accepted == 1
 
 
@@ -99,7 +100,7 @@ async def test_a_body_that_ends_with_the_connection_becomes_chunked_for_http_1_1
         for _ in range(2):
             await client.say(get())
             head, body = await client.hear_message()
-            assert head == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            assert head == b"HTTP/1.1 200 OK\r\n" + DATE + b"Transfer-Encoding: chunked\r\n\r\n"
             assert body == b"until the end"
 
 
@@ -112,7 +113,7 @@ async def test_a_chunked_body_is_ended_by_closing_for_http_1_0(tmp_path: Path) -
     async with Stage(tmp_path, endpoint) as stage:
         client = await stage.client()
         await client.say(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        assert await client.hear_end() == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc"
+        assert await client.hear_end() == b"HTTP/1.1 200 OK\r\n" + DATE + b"Connection: close\r\n\r\nabc"
 
 
 async def test_trailers_of_a_chunked_response_reach_the_client(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ async def test_an_answer_ahead_of_the_requests_end_is_delivered_and_the_connecti
     async with Stage(tmp_path, endpoint) as stage:
         client = await stage.client()
         await client.say(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
-        head = b"HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+        head = b"HTTP/1.1 413 Too Much\r\n" + DATE + b"Content-Length: 2\r\nConnection: close\r\n\r\n"
         assert await client.hear_end() == head + b"no"
         await client.say(b"x" * 100_000)  # what the client still sends is swallowed, not answered by a reset
         await client.close()

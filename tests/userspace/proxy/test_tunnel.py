@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.userspace.proxy.stage import Script, Speaker, Stage, get, hello
+from tests.userspace.proxy.stage import DATE, Script, Speaker, Stage, get, hello
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-A: 1\r\n\r\n"
 ASK = get("/chat", "Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: k")
@@ -291,7 +291,7 @@ async def test_connect_is_a_tunnel_where_it_is_allowed_and_a_route_lists_it(tmp_
     async with Stage(tmp_path, endpoint, **TUNNELS) as stage:
         client = await stage.client()
         await client.say(CONNECT + b"\x16\x03\x01")
-        assert await client.hear_head() == b"HTTP/1.1 200 OK\r\n\r\n"
+        assert await client.hear_head() == b"HTTP/1.1 200 OK\r\n" + DATE + b"\r\n"
         assert await client.hear(8) == b"hello\x16\x03\x01"
     assert heads[0].startswith(b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n")
 
