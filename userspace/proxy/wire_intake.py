@@ -1,6 +1,7 @@
 """The worker's end of the wire: messages in to the worker, messages out to the node."""
 
 import asyncio
+import traceback
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -58,7 +59,10 @@ class WireIntake(asyncio.Protocol):
             self.close()
             return
         for message in messages:
-            self._on_message(message)
+            try:
+                self._on_message(message)
+            except Exception as error:  # a fault of ours in one message must not cost us all that follow
+                self._on_trouble(f"wire: {message.get('type')}: " + "".join(traceback.format_exception(error)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

@@ -75,3 +75,25 @@ async def test_malformed_bytes_are_named_and_end_the_wire() -> None:
     assert await node.hear() == b""
     assert node.troubles == ["wire: message is not an object with a type"]
     node.ours.close()
+
+
+async def test_a_message_that_fails_is_told_and_the_next_one_is_taken() -> None:
+    node = Node()
+    taken: list[str] = []
+
+    def take(message: wire.Message) -> None:
+        taken.append(message["type"])
+        if message["type"] == "bad":
+            raise ZeroDivisionError("of the test")
+
+    node.intake = WireIntake({"type": "ready", "pid": 1}, take, node.troubles.append, node.ended.set)
+    await node.connect()
+    node.ours.send(wire.encode({"type": "bad"}) + wire.encode({"type": "good"}))
+    async with asyncio.timeout(5):
+        while len(taken) < 2:
+            await asyncio.sleep(0.001)
+    assert taken == ["bad", "good"] and node.intake.is_open
+    (trouble,) = node.troubles
+    assert trouble.startswith("wire: bad: ") and "ZeroDivisionError: of the test" in trouble
+    node.intake.close()
+    node.ours.close()
