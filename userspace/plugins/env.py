@@ -33,7 +33,8 @@ class Outbox(Protocol):
 @dataclass(slots=True)
 class Env:
     """`consumers` and `metadata(plugin)` are those of the present configuration: ask each time. `clock` is monotonic,
-    `now` the time of day, both in seconds. `draw` is a random number in [0, 1)."""
+    `now` the time of day, both in seconds. `draw` is a random number in [0, 1). `https_port` is where
+    clients find us over TLS; None: 443, or nowhere."""
 
     consumers: Consumers = field(default_factory=Consumers)
     metadata: Callable[[str], Mapping[str, Any]] = lambda plugin: {}
@@ -42,3 +43,4 @@ class Env:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     draw: Callable[[], float] = random.random
+    https_port: int | None = None

@@ -35,6 +35,7 @@ PLUGINS: Final = (
     "request-id",
     "real-ip",
     "client-control",
+    "csrf",
     "api-breaker",
     "prometheus",
     "http-logger",
