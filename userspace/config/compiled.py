@@ -171,7 +171,7 @@ def compile_upstream(
         keys=keys,
         source=source,
         down=down,
-        passive=upstream.checks.passive if upstream.checks is not None else None,
+        passive=upstream.checks.passive if upstream.checks is not None and live.is_checking else None,
         key_of=compile_key(upstream.hash_on, upstream.key) if picker.wants_key else None,
         ring=ring,
         loads=loads,

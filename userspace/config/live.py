@@ -10,11 +10,13 @@ _NONE: Final[frozenset[Endpoint]] = frozenset()
 
 
 class Live:
-    """One per worker, kept by what the node's checker says (see userspace/health/README.md)."""
+    """One per worker, kept by what the node's checker says (see userspace/health/README.md). `is_checking`: False where
+    no endpoint is checked, whatever upstreams ask for."""
 
-    __slots__ = ("_down", "_suspects", "_users", "addresses")
+    __slots__ = ("_down", "_suspects", "_users", "addresses", "is_checking")
 
     def __init__(self) -> None:
+        self.is_checking = True
         self.addresses: dict[str, tuple[str, ...]] = {}
         self._down: dict[str, frozenset[str]] = {}
         self._suspects: dict[str, frozenset[str]] = {}

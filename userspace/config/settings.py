@@ -53,6 +53,7 @@ class Settings:
     show_upstream_status_in_response_header: bool = False  # X-APISIX-Upstream-Status with every answer, not only 5xx
     access_log: str = "-"  # a path, "-" for standard output, "off"
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
+    disable_upstream_healthcheck: bool = False  # no endpoint is checked, whatever upstreams ask for
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h
     proxy_protocol_ports: tuple[int, ...] = ()  # listeners on which each connection begins with a PROXY header
     proxy_protocol_from: tuple[str, ...] = ()  # networks that may send one; others are closed there; () = nobody

@@ -47,6 +47,7 @@ class CheckerProcess:
         self.stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._dns = dns
+        self._is_checking = not settings.disable_upstream_healthcheck
         self._following = Following()
         self._checker = Checker(self._changed, self._gone)
         self._resolver = Resolver(dns.ask, self._resolved, settings.dns_ttl or None)
@@ -155,7 +156,8 @@ class CheckerProcess:
         upstream = self._following.upstreams.get(id)
         known = {name: self._resolver.addresses(name) for name in self._using.get(id, ())}
         answered = {name: addresses for name, addresses in known.items() if addresses is not None}
-        self._checker.set(id, targets_of(resolved(upstream, answered)) if upstream is not None else {})
+        is_checked = upstream is not None and self._is_checking
+        self._checker.set(id, targets_of(resolved(upstream, answered)) if is_checked and upstream is not None else {})
         if len(answered) == len(known):
             for key in self._checker.unclaimed(id):
                 self._gone(key)

@@ -64,6 +64,7 @@ class Worker:
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble
+        self._router.live.is_checking = not settings.disable_upstream_healthcheck
         self._shared.naming.ask = lambda name: self._wire.send({"type": "resolve", "names": [name]})
         self._shared.observations = Observations(loop, self._observed, self._suspect)
         if tls_fds and not openssl.available:

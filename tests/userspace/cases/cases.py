@@ -48,6 +48,7 @@ _DEFAULT_SETTINGS: Final = {"trusted_addresses": '["127.0.0.1"]'}
 # A path in APISIX's conf/config.yaml -> the worker's setting of the same meaning.
 _SETTINGS: Final = {
     "apisix.router.http": "router",
+    "apisix.disable_upstream_healthcheck": "disable_upstream_healthcheck",
     "apisix.delete_uri_tail_slash": "delete_uri_tail_slash",
     "apisix.normalize_uri_like_servlet": "normalize_uri_like_servlet",
     "apisix.match_uri_encoded_slash": "match_uri_encoded_slash",

@@ -90,11 +90,15 @@ def test_names_are_served_by_their_addresses_and_stay_in_the_source() -> None:
 
 
 def test_only_upstreams_with_passive_checks_are_observed() -> None:
+    live = Live()
+
     def passive(checks: object) -> bool:
         upstream = Upstream.from_json({"nodes": {"10.0.0.1:80": 1}, "checks": checks}, "u1")
-        return compile_upstream(upstream, None, NOWHERE, 502, None, Live()).passive is not None
+        return compile_upstream(upstream, None, NOWHERE, 502, None, live).passive is not None
 
     assert passive({"active": {}, "passive": {}}) and not passive({"active": {}})
+    live.is_checking = False
+    assert not passive({"active": {}, "passive": {}})
 
 
 class Clock:

@@ -182,6 +182,18 @@ async def test_what_workers_saw_counts() -> None:
         await checker.until(is_down)
 
 
+async def test_where_checks_are_switched_off_names_are_resolved_all_the_same() -> None:
+    async with (
+        name_server(web=("127.0.0.1",)) as server,
+        CheckerProcess(resolvers=[server.address], disable_upstream_healthcheck=True) as checker,
+    ):
+        checker.configure(1, u={"nodes": {"web.example:80": 1, "127.0.0.2:80": 1}, "checks": {"active": QUICK}})
+        await checker.until(lambda: checker.names)
+        checker.send("counters?")
+        await checker.until(lambda: any(message["type"] == "counters" for message in checker.messages))
+        assert checker.rows == {}
+
+
 async def test_it_tells_its_counters_when_asked() -> None:
     async with listening(OK) as port, CheckerProcess() as checker:
         checker.configure(1, u=checked(port))
