@@ -1,5 +1,6 @@
 """Settings: every limit and time of one worker that the operator can set, with its default and its bounds."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address, ip_network
@@ -11,6 +12,7 @@ from userspace.net import split_host_port
 from userspace.routing.modes import MODES
 
 DAY = 86400.0
+_FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 GIB = 1 << 30
 
 
@@ -57,6 +59,9 @@ class Settings:
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h
     proxy_protocol_ports: tuple[int, ...] = ()  # listeners on which each connection begins with a PROXY header
     proxy_protocol_from: tuple[str, ...] = ()  # networks that may send one; others are closed there; () = nobody
+    real_ip_from: tuple[str, ...] = ("127.0.0.1",)  # networks whose word about the client's address counts
+    real_ip_header: str = "X-Real-IP"  # where they say it
+    real_ip_recursive: bool = False  # in X-Forwarded-For, pass over addresses of theirs
     trusted_addresses: tuple[str, ...] = ()  # networks whose X-Forwarded-Proto, -Host and -Port are believed
     request_limits: Limits = DEFAULT_LIMITS
     response_limits: Limits = Limits(max_head_bytes=65536)
@@ -83,7 +88,7 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
         return value if isinstance(value, Limits) else _limits(value, name, setting.default)
     if name == "proxy_protocol_ports":
         return _ports(value, name)
-    if name in ("trusted_addresses", "proxy_protocol_from"):
+    if name in ("trusted_addresses", "proxy_protocol_from", "real_ip_from"):
         return _networks(value, name)
     if name == "resolvers":
         return _servers(value, name)
@@ -96,6 +101,10 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
     if name == "access_log":
         if not isinstance(value, str) or not value:
             raise SettingsError(f'{name} must be a path, "-" or "off"')
+        return value
+    if name == "real_ip_header":
+        if not isinstance(value, str) or _FIELD_NAME.fullmatch(value) is None:
+            raise SettingsError(f"{name} must be the name of a header")
         return value
     if "one_of" in setting.metadata:
         if value not in setting.metadata["one_of"]:

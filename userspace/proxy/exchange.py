@@ -94,6 +94,8 @@ class Exchange:
             self._reply(400, "400 Bad Request")
             return
         try:
+            if self.shared.real_ip is not None:
+                self.shared.real_ip.apply(request)
             if self.shared.path_rules is not None:
                 self.shared.path_rules.apply(request)
             route = router.match(request)

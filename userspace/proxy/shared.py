@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings
+from userspace.http.real_ip import RealIp
 from userspace.http.request import Peer
 from userspace.obs.access_log import AccessLog
 from userspace.obs.counters import Counters
@@ -54,6 +55,7 @@ class Shared:
         "on_empty",
         "on_trouble",
         "path_rules",
+        "real_ip",
         "pools",
         "request_limits",
         "response_limits",
@@ -104,6 +106,8 @@ class Shared:
             settings.match_uri_encoded_slash, settings.normalize_uri_like_servlet, settings.delete_uri_tail_slash
         )
         self.path_rules = rules if rules else None
+        real_ip = RealIp(settings.real_ip_header, settings.real_ip_from, settings.real_ip_recursive)
+        self.real_ip = real_ip if real_ip else None
         self.trusts = _trust(settings.trusted_addresses)
         self.speaks_for_clients = _trust(settings.proxy_protocol_from)
 

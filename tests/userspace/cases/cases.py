@@ -56,6 +56,8 @@ _SETTINGS: Final = {
     "apisix.trusted_addresses": "trusted_addresses",
     "graphql.max_size": "max_inspected_body_bytes",
 }
+# What the records of a file leave out of its servers' configuration (nginx's own, in `http_config`).
+_LEFT_OUT: Final = {"t/plugin/ip-restriction.t": {"real_ip_header": "X-Forwarded-For"}}
 _DEFAULT_ROUTER: Final = "radixtree_host_uri"
 
 
@@ -110,7 +112,7 @@ def profile_of(case: Case) -> Profile:
     """The server that a case wants."""
     server = case.get("server") or {}
     config = yaml.safe_load(server.get("yaml_config") or server.get("extra_yaml_config") or "") or {}
-    settings = dict(_DEFAULT_SETTINGS)
+    settings = {**_DEFAULT_SETTINGS, **_LEFT_OUT.get(case["file"], {})}
     for path, setting in _SETTINGS.items():
         value = _at(config, path)
         if value is not None and value is not False and value != _DEFAULT_ROUTER:

@@ -43,6 +43,8 @@ def test_what_is_given_is_taken_and_the_rest_keeps_its_default() -> None:
         ({"zone": None}, "zone must be a string"),
         ({"trusted_addresses": "10.0.0.0/8"}, "trusted_addresses must be a list"),
         ({"trusted_addresses": ["10.0.0.1/8"]}, "trusted_addresses: 10.0.0.1/8"),
+        ({"real_ip_header": "X: y"}, "real_ip_header must be the name of a header"),
+        ({"real_ip_from": ["nobody"]}, "real_ip_from: 'nobody'"),
         ({"router": "radixtree"}, "router must be one of radixtree_host_uri, radixtree_uri, radixtree_uri_with"),
         ({"router": ["radixtree_uri"]}, "router must be one of"),
         ({"delete_uri_tail_slash": 1}, "delete_uri_tail_slash must be true or false"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.userspace.proxy.stage import Speaker, Stage, get
+from tests.userspace.proxy.stage import Speaker, Stage, get, hello
 
 REPO = b"query repo { owner { name } }"
 VARS: dict[str, Any] = {"vars": [["graphql_name", "==", "repo"]]}
@@ -107,3 +107,15 @@ async def test_paths_are_matched_as_the_settings_say(tmp_path: Path) -> None:
             assert (await client.hear_message())[1] == path.encode()
         await client.say(get("/a/..;/b"))
         assert (await client.hear_head()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_route_is_found_by_who_the_client_is_where_a_proxy_says_so(tmp_path: Path) -> None:
+    settings = {"real_ip_header": "X-Forwarded-For", "real_ip_from": ["127.0.0.0/8"]}
+    async with Stage(tmp_path, hello, settings=settings, route={"remote_addr": "192.0.2.0/24"}) as stage:
+        client = await stage.client()
+        await client.say(get("/", "X-Forwarded-For: 203.0.113.1, 192.0.2.1"))
+        assert (await client.hear_head()).startswith(b"HTTP/1.1 200 ")
+        other = await stage.client()
+        await other.say(get("/", "X-Real-IP: 192.0.2.1"))
+        assert (await other.hear_head()).startswith(b"HTTP/1.1 404 ")
+    assert [line["client"] for line in stage.log_lines()] == ["192.0.2.1", "127.0.0.1"]
