@@ -59,7 +59,7 @@ async def test_a_wait_delays_one_request_and_no_other(tmp_path: Path) -> None:
         await quick.hear_message()
         assert loop.time() - begun < 0.2
         assert (await slow.hear_message())[1] == b"GET /?x=1 HTTP/1.1"
-        assert loop.time() - begun >= 0.2
+        assert round(loop.time() - begun, 3) >= 0.2  # uvloop counts whole milliseconds
 
 
 async def test_a_client_that_leaves_while_its_request_waits_is_logged_once(tmp_path: Path) -> None:
