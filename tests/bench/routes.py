@@ -1,6 +1,7 @@
-"""What finding a route, and changing one, costs among 10, 1,000 and 100,000 routes: the worker's own code, in process.
+"""What finding a route, and changing one, costs among 10, 1,000 and 100,000 routes.
 
-Each size has the same kinds of routes, so the figures differ only by how many there are.
+In process, the worker's own code: each size has the same kinds of routes, so the figures differ only by how many there
+are. And served, beside HAProxy and nginx: requests for a random one of as many hosts.
 """
 
 import gc
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 
+from tests.bench.many_hosts import compare
 from tests.bench.report import Ratio, publish
 from tests.requests import request
 from userspace.config.compile_routing import Router
@@ -21,6 +23,9 @@ SIZES = (10, 1_000, 100_000)
 ROUNDS = 5
 LOOPS = 2_000
 CHANGES = 200
+SERVED_ROUNDS = 3
+SECONDS = 3
+CONNECTIONS = 64
 
 Stored = tuple[str, bytes]
 
@@ -117,4 +122,10 @@ def run() -> None:
             found.setdefault("one change", ([], "ns"))[0].append(change())
     gc.unfreeze()
     first, last = f"{SIZES[0]} routes", f"{SIZES[-1]} routes"
-    publish("routes", ROUNDS, samples, [Ratio(last, first, metric) for metric in samples[first]])
+    ratios = [Ratio(last, first, metric) for metric in samples[first]]
+    routers.clear()
+    gc.collect()
+    samples |= compare(SIZES, SERVED_ROUNDS, SECONDS, CONNECTIONS)
+    ratios += [Ratio(f"{one}, {last}", f"{one}, {first}", "requests") for one in ("unilb-worker", "haproxy", "nginx")]
+    ratios += [Ratio(f"unilb-worker, {last}", f"{other}, {last}", "requests") for other in ("haproxy", "nginx")]
+    publish("routes", ROUNDS, samples, ratios)

@@ -15,6 +15,7 @@ from control.model.keys import CONFIGURATION
 from tests.control.admin.apisix_cases import KEY
 from tests.userspace.cases.cases import Profile
 
+GATEWAY_TLS = "127.0.0.1:1994"
 GATEWAY, ADMIN, CONTROL, METRICS = "127.0.0.1:1984", "127.0.0.1:9180", "127.0.0.1:9090", "127.0.0.1:9091"
 # For a start, and for a change to be in force in all workers.
 PATIENCE = 20.0
@@ -37,7 +38,7 @@ class Gateway:
         self.database = folder / "unilb.db"
         command = [
             *(str(Path(sys.executable).with_name("unilb")), "run", "--data-dir", str(folder), "--access-log", "off"),
-            *("--listen", GATEWAY, "--metrics", METRICS, *profile.options),
+            *("--listen", GATEWAY, "--listen-tls", GATEWAY_TLS, "--metrics", METRICS, *profile.options),
         ]
         command += ["--control-listen", CONTROL]
         if profile.file is None:
@@ -125,7 +126,7 @@ def client_to(gateway: Gateway, module: Any) -> Any:
     return Client(
         argparse.Namespace(
             gateway=f"http://{GATEWAY}",
-            gateway_tls="https://127.0.0.1:1994",
+            gateway_tls=f"https://{GATEWAY_TLS}",
             admin=f"http://{ADMIN}",
             control=f"http://{CONTROL}",
             admin_key=KEY,
