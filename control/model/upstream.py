@@ -9,11 +9,13 @@ from typing import Any, Self
 from control.model.addresses import IPV4
 from control.model.balancing import PANIC_THRESHOLD, WARM_UP, ZONE_PREFERENCE, WarmUp
 from control.model.errors import ModelError
-from control.model.fields import CERTIFICATE, COMMON, HOST, ID, PORT, PRIVATE_KEY, TIMEOUT, text_of_id
+from control.model.fields import COMMON, HOST, ID, PORT, TIMEOUT, text_of_id
 from control.model.health import SCHEMA as CHECKS
 from control.model.health import Checks
 from control.model.protection import LIMITS, PROXY_PROTOCOL, RETRY_BUDGET, RetryBudget, UpstreamLimits
 from control.model.schema import check_configuration, compile_schema
+from control.model.upstream_tls import SCHEMA as TLS
+from control.model.upstream_tls import UpstreamTls
 
 MAX_WEIGHT = 2**31 - 1
 WEIGHT = {"type": "integer", "minimum": 0, "maximum": MAX_WEIGHT}
@@ -27,20 +29,6 @@ NODE = {
         "metadata": {"type": "object"},
     },
     "required": ["host", "weight"],
-}
-TLS = {
-    "type": "object",
-    "properties": {
-        "client_cert": CERTIFICATE,
-        "client_key": PRIVATE_KEY,
-        "client_cert_id": ID,
-        "verify": {"type": "boolean"},
-    },
-    "dependencies": {
-        "client_cert": {"required": ["client_key"]},
-        "client_key": {"required": ["client_cert"]},
-        "client_cert_id": {"not": {"required": ["client_cert", "client_key"]}},
-    },
 }
 SCHEMA = {
     "type": "object",
@@ -193,6 +181,7 @@ class Upstream:
     limits: UpstreamLimits = field(default_factory=UpstreamLimits)
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
     proxy_protocol: int = 0
+    tls: UpstreamTls = field(default_factory=UpstreamTls)
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -227,6 +216,7 @@ class Upstream:
             limits=UpstreamLimits.from_json(doc.get("limits", {})),
             retry_budget=RetryBudget.from_json(doc.get("retry_budget", {})),
             proxy_protocol=int(doc.get("proxy_protocol", 0)),
+            tls=UpstreamTls.from_json(doc["tls"]) if "tls" in doc else UpstreamTls(),
         )
 
 

@@ -51,6 +51,7 @@ class Settings:
     allow_connect: bool = False  # CONNECT goes to routes that list it; else 405
     fallback_sni: str = ""  # the server name of clients that send none; "" = they are refused
     tls_ciphers: str = ""  # of TLS 1.2, by OpenSSL's names; "" = Mozilla's "intermediate"
+    trusted_certificates: str = ""  # a file: who vouches for endpoints (tls.verify); "" = whom the system trusts
     zone: str = ""  # where this gateway stands; "" = what its node object says
     show_upstream_status_in_response_header: bool = False  # X-APISIX-Upstream-Status with every answer, not only 5xx
     access_log: str = "-"  # a path, "-" for standard output, "off"
@@ -92,7 +93,7 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
         return _networks(value, name)
     if name == "resolvers":
         return _servers(value, name)
-    if name in ("zone", "fallback_sni", "tls_ciphers"):
+    if name in ("zone", "fallback_sni", "tls_ciphers", "trusted_certificates"):
         if not isinstance(value, str):
             raise SettingsError(f"{name} must be a string")
         if name == "tls_ciphers":

@@ -20,8 +20,7 @@ _Unserved = Mapping[str, tuple[Any, ...]]
 
 UPSTREAM: Final[_Unserved] = {
     "type": TYPES,
-    "scheme": ("http",),
-    "tls": ({}, {"verify": False}),
+    "scheme": ("http", "https", "tcp", "tls"),
     "discovery_type": ("dns",),
     "discovery_args": ({},),
 }

@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from control.model.health import Passive
-from control.model.upstream import Endpoint
+from control.model.upstream import Endpoint, Upstream
 from userspace.config.compiled import CompiledRoute, CompiledUpstream
 from userspace.errors import LbError
 from userspace.http.events import Event
@@ -13,14 +13,19 @@ from userspace.http.proxy_protocol import Ends, header
 from userspace.http.upgrade import offers
 from userspace.proxy import failures
 from userspace.proxy.circuit import Circuit
-from userspace.proxy.endpoint_head import endpoint_head
+from userspace.proxy.endpoint_head import endpoint_head, host_for
 from userspace.proxy.observations import code_of
+from userspace.proxy.tls_connect import Secure, server_name
+from userspace.proxy.tls_contexts import ContextError
 from userspace.proxy.tries import Tries
 from userspace.proxy.upstream import Attempt, UpstreamConnection
 
 if TYPE_CHECKING:
     from userspace.proxy.exchange import Exchange
     from userspace.proxy.pool import Pool
+
+
+_SECURE = frozenset(("https", "tls"))
 
 
 class Forward:
@@ -72,8 +77,14 @@ class Forward:
                 self.failed(failures.TOO_MANY_REQUESTS)
                 return
             self.circuit = pool.circuit
+        secure = None
+        if (self.exchange.request.upstream_scheme or compiled.upstream.scheme) in _SECURE:
+            secure = self._secure(compiled.upstream, endpoint)
+            if secure is None:
+                self.shared.loop.call_soon(self.failed, failures.NO_CLIENT_CERTIFICATE)
+                return
         if self.tries is None or not self.tries.wants_new:
-            upstream = pool.take(self.exchange.request.method not in failures.IDEMPOTENT)
+            upstream = pool.take(self.exchange.request.method not in failures.IDEMPOTENT, secure)
             if upstream is not None:
                 self.shared.counters.totals["upstream_reuses"] += 1
                 self._send(upstream)
@@ -85,7 +96,7 @@ class Forward:
         if not pool.circuit.may_connect():
             self.failed(failures.TOO_MANY_PENDING)
             return
-        self.attempt = Attempt(self.shared, pool, self, self.shared.wheel.ticks(self.timeout.connect))
+        self.attempt = Attempt(self.shared, pool, self, self.shared.wheel.ticks(self.timeout.connect), secure)
 
     def push(self) -> None:
         """Send what has come of the body since."""
@@ -157,13 +168,19 @@ class Forward:
 
     def connected(self, upstream: UpstreamConnection) -> None:
         """A new connection is open."""
-        assert self.compiled.upstream is not None
-        version = self.compiled.upstream.proxy_protocol
-        if version:
-            peer = self.exchange.client.peer
-            upstream.write([header(version, Ends(peer.address, peer.port, peer.server_address, peer.server_port))])
+        if upstream.secure is None and self.proxy_header:
+            upstream.write([self.proxy_header])
         self._send(upstream)
         self.exchange.client.update_reading()
+
+    @property
+    def proxy_header(self) -> bytes:
+        """What a new connection begins with, in the clear: whose it is."""
+        version = self.compiled.upstream.proxy_protocol if self.compiled.upstream is not None else 0
+        if not version:
+            return b""
+        peer = self.exchange.client.peer
+        return header(version, Ends(peer.address, peer.port, peer.server_address, peer.server_port))
 
     def flow_changed(self) -> None:
         """The endpoint began or ceased to read slower than the client sends."""
@@ -228,6 +245,16 @@ class Forward:
         else:  # all were tried: the last failure tells more than that
             status = failures.status_of(error)
         self.exchange.unanswered(status)
+
+    def _secure(self, upstream: Upstream, endpoint: Endpoint) -> Secure | None:
+        """What the connection has to be secured with: the name is that of the Host that goes out, as APISIX has it."""
+        request, shared = self.exchange.request, self.shared
+        try:
+            context = shared.client_contexts.of(upstream)
+        except ContextError as error:
+            shared.on_trouble(str(error))
+            return None
+        return Secure(context, server_name(request.upstream_host or host_for(request.head, upstream, endpoint)))
 
     def _pick(self, tried: Set[Endpoint]) -> Endpoint | None:
         stick = self.exchange.stick

@@ -1,6 +1,7 @@
 """Connections to endpoints: which are idle, how many are open, and how many there may be."""
 
 import select
+import ssl
 from collections.abc import Callable, Set
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from userspace.proxy.circuit import Circuit
 from userspace.proxy.wheel import Wheel
 
 if TYPE_CHECKING:
+    from userspace.proxy.tls_connect import Secure
     from userspace.proxy.upstream import UpstreamConnection
 
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR | select.POLLRDHUP
@@ -32,6 +34,7 @@ class Pool:
         "max_requests",
         "open",
         "series",
+        "sessions",
         "upstream",
     )
 
@@ -45,6 +48,7 @@ class Pool:
         self.max_open = limit
         self.max_idle = max_idle
         self.series: dict[str, Series] = {}  # by route
+        self.sessions: dict[Secure, ssl.SSLSession] = {}  # of TLS, to be resumed
         self.configure(upstream, endpoint, idle_ticks)
 
     def configure(self, upstream: Upstream, endpoint: Endpoint, idle_ticks: int) -> None:
@@ -64,11 +68,18 @@ class Pool:
         """True when no further connection may be opened."""
         return self.open >= self.limit
 
-    def take(self, probe: bool) -> "UpstreamConnection | None":
-        """Return an idle connection or None. With `probe`, ask the kernel whether the endpoint has closed it meanwhile:
-        worth a system call before a request that cannot be sent twice."""
+    def take(self, probe: bool, secure: "Secure | None" = None) -> "UpstreamConnection | None":
+        """Return an idle connection that was secured with this, or None. With `probe`, ask the kernel whether the
+        endpoint has closed it meanwhile: worth a system call before a request that cannot be sent twice."""
         while self.idle:
             connection = self.idle.pop()
+            if connection.secure != secure:
+                found = next((other for other in reversed(self.idle) if other.secure == secure), None)
+                self.idle.append(connection)
+                if found is None:
+                    return None
+                self.idle.remove(found)
+                connection = found
             if not probe or not _has_news(connection.fileno):
                 return connection
             connection.abort()

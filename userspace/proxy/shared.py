@@ -19,6 +19,7 @@ from userspace.proxy.dates import Dates
 from userspace.proxy.naming import Naming
 from userspace.proxy.observations import Observations
 from userspace.proxy.pool import Pools
+from userspace.proxy.tls_connect import ClientContexts
 from userspace.proxy.tls_contexts import ServerContexts
 from userspace.proxy.wheel import Wheel
 from userspace.routing.path_rules import PathRules
@@ -38,6 +39,7 @@ class Shared:
 
     __slots__ = (
         "body_ticks",
+        "client_contexts",
         "clients",
         "connections",
         "counters",
@@ -87,6 +89,7 @@ class Shared:
         self.connections: set[ClientConnection] = set()
         self.clients = Clients(settings.max_connections_per_client)
         self.handshakes: set[TlsAccept] = set()
+        self.client_contexts = ClientContexts(router.certificates.of_id, settings.trusted_certificates)
         self.server_contexts = ServerContexts(lambda: router.snapshot.ticket_keys, settings.tls_ciphers)
         self.is_draining = False
         self.tunnels = 0  # open now

@@ -53,6 +53,7 @@ class TlsStream(asyncio.Transport, asyncio.Protocol):
     def begin(self) -> None:
         """Take over, and pass on what came behind the handshake."""
         self._raw.set_protocol(self)
+        self._raw.resume_reading()
         if self._incoming.pending and not self._raw.is_closing():
             self._pump()
 

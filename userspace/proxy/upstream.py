@@ -11,6 +11,8 @@ from userspace.http.events import ProtocolError
 from userspace.http.http1 import ResponseParser
 from userspace.proxy import failures
 from userspace.proxy.pool import Pool
+from userspace.proxy.tls_connect import MAX_SESSIONS, Secure, TlsConnect
+from userspace.proxy.tls_stream import TlsStream
 from userspace.proxy.wheel import Timed
 
 if TYPE_CHECKING:
@@ -22,12 +24,13 @@ class UpstreamConnection(Timed, asyncio.Protocol):
     """Bytes from the endpoint go through the codec to `forward`; without one the connection is idle in its pool, where
     any byte or the end of the stream closes it. The deadline is that of the pool when idle, else that of `forward`."""
 
-    __slots__ = ("forward", "is_counted", "is_full", "parser", "pool", "served", "shared", "transport")
+    __slots__ = ("forward", "is_counted", "is_full", "parser", "pool", "secure", "served", "shared", "transport")
 
-    def __init__(self, shared: "Shared", pool: Pool) -> None:
+    def __init__(self, shared: "Shared", pool: Pool, secure: Secure | None = None) -> None:
         super().__init__()
         self.shared = shared
         self.pool = pool
+        self.secure = secure
         self.forward: Forward | None = None
         self.parser: ResponseParser | None = None
         self.transport: asyncio.Transport | None = None
@@ -63,11 +66,23 @@ class UpstreamConnection(Timed, asyncio.Protocol):
     def release(self) -> None:
         """The exchange is over and took the whole response: back to the pool, or closed."""
         self.forward = None
+        if self.secure is not None and self.served == 1:
+            self._note_session(self.secure)
         assert self.parser is not None
         if self.parser.is_reusable and not self.is_full and self.transport is not None and self.pool.give_back(self):
             self.shared.wheel.set(self, self.pool.idle_ticks)
         else:
             self.abort()
+
+    def _note_session(self, secure: Secure) -> None:
+        """Once it has served, whatever tickets there are have come: the next connection resumes."""
+        sessions = self.pool.sessions
+        session = self.transport.session if isinstance(self.transport, TlsStream) else None
+        if session is not None and session.has_ticket:
+            sessions.pop(secure, None)
+            if len(sessions) >= MAX_SESSIONS:
+                del sessions[next(iter(sessions))]
+            sessions[secure] = session
 
     def close(self) -> None:
         """Close an idle connection that is out of its pool."""
@@ -142,28 +157,43 @@ class Attempt(Timed):
 
     __slots__ = ("connection", "forward", "shared", "task")
 
-    def __init__(self, shared: "Shared", pool: Pool, forward: "Forward", ticks: int) -> None:
+    def __init__(
+        self, shared: "Shared", pool: Pool, forward: "Forward", ticks: int, secure: Secure | None = None
+    ) -> None:
         super().__init__()
         self.shared = shared
         self.forward: Forward | None = forward
-        connection = self.connection = UpstreamConnection(shared, pool)
+        connection = self.connection = UpstreamConnection(shared, pool, secure)
         pool.open += 1
         pool.circuit.pending += 1
         shared.counters.totals["upstream_connects"] += 1
         shared.wheel.set(self, ticks)
         endpoint = pool.endpoint
-        if is_name(endpoint.host):
-            opening: Coroutine[Any, Any, object] = self._open_named(endpoint)
+        if secure is not None or is_name(endpoint.host):
+            opening: Coroutine[Any, Any, object] = self._open(endpoint, forward.proxy_header, secure)
         else:
             opening = shared.loop.create_connection(lambda: connection, endpoint.host, endpoint.port)
         self.task = shared.loop.create_task(opening)
         # Not an `await` in a coroutine of ours: one that is cancelled before its first step never runs its `finally`.
         self.task.add_done_callback(self._ended)
 
-    async def _open_named(self, endpoint: Endpoint) -> object:
-        """Its upstream was compiled before the name was resolved."""
-        address = await self.shared.naming.address_of(endpoint.host)
-        return await self.shared.loop.create_connection(lambda: self.connection, address, endpoint.port)
+    async def _open(self, endpoint: Endpoint, header: bytes, secure: Secure | None) -> None:
+        """By a name, when its upstream was compiled before that was resolved; or with TLS."""
+        loop, connection, address = self.shared.loop, self.connection, endpoint.host
+        if is_name(address):
+            address = await self.shared.naming.address_of(address)
+        if secure is None:
+            await loop.create_connection(lambda: connection, address, endpoint.port)
+            return
+        handshake = TlsConnect(connection, secure, connection.pool.sessions.get(secure), header)
+        try:
+            await loop.create_connection(lambda: handshake, address, endpoint.port)
+            stream = await handshake.done
+        except BaseException:
+            handshake.abort()
+            raise
+        connection.connection_made(stream)
+        stream.begin()
 
     def cancel(self) -> None:
         """The exchange needs it no more."""

@@ -165,6 +165,7 @@ class Worker:
         if self._reports % SWEEP_REPORTS == 0:
             self._shared.pools.sweep()
             self._shared.server_contexts.sweep(self._router.certificates.of_id)
+            self._shared.client_contexts.sweep(self._router.upstream_of)
             self._troubles = 0
 
     def _report(self) -> None:

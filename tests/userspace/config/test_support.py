@@ -17,10 +17,7 @@ ROUTE = [
 UPSTREAM = [
     ("type", {"type": "least_time"}),
     ("type", {"type": ""}),
-    ("scheme", {"scheme": "https"}),
     ("scheme", {"scheme": "grpc"}),
-    ("tls", {"tls": {"verify": True}}),
-    ("tls", {"tls": {"client_cert_id": "1"}}),
     ("discovery_args", {"discovery_args": {"namespace_id": "n"}}),
 ]
 PLUGINS: list[tuple[dict[str, Any], str]] = [
@@ -48,7 +45,7 @@ def test_a_route_that_asks_for_more_is_rejected(field: str, value: Any) -> None:
 def test_what_a_refused_route_matches_does_not_reach_a_wider_one() -> None:
     """An area behind hmac-auth must not be answered by the open route around it."""
     area = route("area", uri="/admin/*", upstream_id="u1", plugins={"hmac-auth": {}})
-    inline = route("inline", uri="/tls", upstream={"type": "roundrobin", "scheme": "https", "nodes": {"h:1": 1}})
+    inline = route("inline", uri="/tls", upstream={"type": "roundrobin", "scheme": "grpc", "nodes": {"h:1": 1}})
     router = Router()
     router.apply(apply(EMPTY, 1, [area, inline, route("all", uri="/*", upstream_id="u1"), upstream("u1")]))
     assert [router.match(asked("h", path)).upstream.refusal for path in ("/admin/x", "/tls")] == [503, 503]
@@ -77,7 +74,7 @@ def test_a_refused_route_matches_the_hosts_of_its_service() -> None:
 def test_what_was_served_without_it_before_is_served_no_more() -> None:
     before = apply(EMPTY, 1, [route("r1", upstream_id="u1"), upstream("u1")])
     key, stored = route("r1", upstream_id="u1", plugins={"ip-restriction": {"whitelist": ["::1"]}})
-    after = apply(before, 2, [(key, stored), upstream("u1", scheme="https")])
+    after = apply(before, 2, [(key, stored), upstream("u1", scheme="grpc")])
     assert (after.routes["r1"].upstream_id, dict(after.upstreams)) == (NOT_SERVED, {})
     assert set(after.rejected) == set(after.changed) == {key, "/apisix/upstreams/u1"}
     again = apply(after, 3, [route("r1", upstream_id="u1")])
@@ -119,13 +116,21 @@ def test_a_value_that_asks_for_nothing_is_served(fields: dict[str, Any]) -> None
     assert dict(apply(EMPTY, 1, [route("r1", upstream_id="u1", **fields)]).rejected) == {}
 
 
-@pytest.mark.parametrize("fields", [{"type": "ewma"}, {"type": "chash", "hash_on": "header", "key": "x"}, {"tls": {}}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "ewma"},
+        {"type": "chash", "hash_on": "header", "key": "x"},
+        {"tls": {"verify": True}},
+        {"scheme": "https"},
+    ],
+)
 def test_an_upstream_that_asks_for_nothing_more_is_served(fields: dict[str, Any]) -> None:
     assert dict(apply(EMPTY, 1, [upstream("u1", **fields)]).rejected) == {}
 
 
 def test_an_inside_upstream_that_does_not_count_is_not_looked_at() -> None:
-    stored = route("r1", upstream_id="u1", upstream={"nodes": {}, "scheme": "https"})
+    stored = route("r1", upstream_id="u1", upstream={"nodes": {}, "scheme": "grpc"})
     assert dict(apply(EMPTY, 1, [stored]).rejected) == {}
 
 

@@ -16,6 +16,7 @@ class Connection:
         self.is_counted = self.is_usable = True
         self.is_closed = False
         self.served = 1
+        self.secure: object = None
         self.fileno = fileno
 
     def close(self) -> None:
@@ -107,3 +108,14 @@ def test_counts_tell_busy_from_idle() -> None:
     pool.open = 3
     pool.give_back(Connection())  # type: ignore[arg-type]
     assert all_pools.counts() == (2, 1)
+
+
+def test_an_idle_connection_goes_to_requests_that_want_it_secured_so() -> None:
+    pool = pools().of(upstream(ONE), ONE)
+    plain, one, two = Connection(), Connection(), Connection()
+    one.secure, two.secure = "one", "two"
+    for connection in (one, plain, two):
+        assert pool.give_back(connection)  # type: ignore[arg-type]
+    asked: list[Any] = ["one", "one", None, None, "two"]
+    taken = [pool.take(False, wanted) for wanted in asked]
+    assert taken == [one, None, plain, None, two]
