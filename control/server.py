@@ -11,6 +11,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -34,7 +35,7 @@ from control.model.keys import STICKY_KEYS
 from control.model.sticky import KEY_BYTES
 from control.store.base import Compare, Put, Store, StoreError, StoreUnavailable
 from control.store.open import open_store
-from control.ticket_keys import keep_ticket_keys
+from control.ticket_keys import keep_ticket_keys, rotate_if_due
 
 MIN_KEY_LENGTH = 8
 DEFAULT_CONTROL_LISTEN = "127.0.0.1:9090"
@@ -95,6 +96,8 @@ async def serve(
             # As it is stored: nobody needs a key to read here.
             servers.append((Server(build_control_api(store, own)), stack.enter_context(control)))
         await _create_sticky_keys(store)
+        with contextlib.suppress(StoreError):  # within a minute it is tried again
+            await rotate_if_due(store, int(time.time()))
         host, port = listener.getsockname()[:2]
         ready(host, port)
         _say_what_is_missing(control)

@@ -26,11 +26,11 @@ LOOK_SECONDS = 60.0
 async def keep_ticket_keys(
     store: Store, clock: Callable[[], float] = time.time, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:
-    """Do so until cancelled. What the store does not take now is tried again within LOOK_SECONDS."""
+    """Do so until cancelled, first in LOOK_SECONDS. What the store does not take now is tried again then."""
     while True:
+        await sleep(LOOK_SECONDS)
         with contextlib.suppress(StoreError):
             await rotate_if_due(store, int(clock()))
-        await sleep(LOOK_SECONDS)
 
 
 async def rotate_if_due(store: Store, now: int) -> bool:
