@@ -14,6 +14,7 @@ from typing import Any, Self
 import pytest
 
 from tests.userspace.health.endpoints import closed_port
+from tests.userspace.health.name_server import A, address, name_server
 from tests.userspace.test_run import data_dir, ports, put, running
 
 __all__ = ["data_dir", "ports"]  # fixtures
@@ -31,13 +32,14 @@ class Origin:
     """An HTTP server that can be killed, hung, and brought back. `port` stays."""
 
     port: int = 0
+    host: str = "127.0.0.1"
     is_hung: bool = False
     served: int = 0
     server: asyncio.Server | None = None
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def start(self) -> Self:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self.server.sockets[0].getsockname()[1]
         return self
 
@@ -204,3 +206,28 @@ async def test_clients_hardly_notice_endpoints_that_die_or_hang(
         assert f'unilb_endpoint_up{{upstream="routes/1",endpoint="127.0.0.1:{hanging.port}"}} 0\n' in metrics
         assert 'unilb_endpoint_transitions_total{upstream="routes/1",to="down"}' in metrics
         print(f"back in the round after {back:.2f} s; {failed} time-outs of a hung endpoint")
+
+
+async def test_requests_follow_a_name_and_outlive_its_name_server(
+    data_dir: Path, ports: list[int], origins: list[Origin], load: Load
+) -> None:
+    first = origins[0]
+    second = await Origin(first.port, "127.0.0.2").start()
+    origins.append(second)
+    async with name_server(web=("127.0.0.1",)) as server:
+        more = ("--admin-key", KEY, "--set", f'resolvers=["{server.address}"]', "--set", "dns_ttl=1")
+        with running(data_dir, ports, *more):
+            route = {"uri": "/*", "upstream": {"nodes": {f"web.example:{first.port}": 1}}}
+            assert await asyncio.to_thread(put, ports[1], KEY, "/apisix/admin/routes/1", route) == 201
+            load.start()
+            await until(lambda: first.served > 50, 10)
+            assert second.served == 0
+            load.mark()
+            server.records["web.example", A] = (1, [address("127.0.0.2")])
+            await until(lambda: second.served > 50, 10)
+            before = first.served
+            server.silent.add("web.example")
+            await until(lambda: second.served > 250, 10)
+            assert first.served - before <= CLIENTS  # what was under way when the answer changed
+            await load.stop()
+            assert load.statuses.keys() == {200}
