@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.report import Ratio, publish
+from tests.control.certificates import pair
 
 ORIGIN, UNILB, HAPROXY, NGINX, ADMIN, METRICS = 18700, 18701, 18702, 18703, 18704, 18705
+TLS = 10  # further than the plain port
+NAME = "bench.example"
 KEY = "bench-key-bench-key"
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -36,7 +39,9 @@ events {{ worker_connections 8192; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {dir}/n1; proxy_temp_path {dir}/n2;
   fastcgi_temp_path {dir}/n3; uwsgi_temp_path {dir}/n4; scgi_temp_path {dir}/n5;
   upstream origin {{ server 127.0.0.1:{origin}; keepalive 128; keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{nginx} backlog=4096; location / {{ proxy_pass http://origin; proxy_http_version 1.1;
+  ssl_certificate {dir}/both.pem; ssl_certificate_key {dir}/both.pem; ssl_session_cache shared:s:10m;
+  server {{ listen 127.0.0.1:{nginx} backlog=4096; listen 127.0.0.1:{nginx_tls} ssl backlog=4096;
+    location / {{ proxy_pass http://origin; proxy_http_version 1.1;
     proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; }} }} }}
 """
 HAPROXY_CONF = """
@@ -52,6 +57,7 @@ defaults
   http-reuse always
 frontend f
   bind 127.0.0.1:{haproxy}
+  bind 127.0.0.1:{haproxy_tls} ssl crt {dir}/both.pem
   default_backend b
 backend b
   server s 127.0.0.1:{origin}
@@ -128,6 +134,9 @@ def peers(*settings: str) -> Iterator[Mapping[str, Peer]]:
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
         values = {"dir": folder, "origin": ORIGIN, "nginx": NGINX, "haproxy": HAPROXY}
+        values |= {"nginx_tls": NGINX + TLS, "haproxy_tls": HAPROXY + TLS}
+        certificate, key = pair(NAME)
+        (folder / "both.pem").write_text(certificate + key)
         for name, text in (("origin", ORIGIN_CONF), ("nginx", NGINX_CONF), ("haproxy", HAPROXY_CONF)):
             (folder / f"{name}.conf").write_text(text.format(**values))
         nginx = ["/usr/sbin/nginx", "-p", str(folder), "-c"]
@@ -135,6 +144,7 @@ def peers(*settings: str) -> Iterator[Mapping[str, Peer]]:
         unilb = [str(Path(sys.prefix, "bin", "unilb")), "run", "--data-dir", str(folder / "unilb"), "--admin-key", KEY]
         unilb += ["--listen", f"127.0.0.1:{UNILB}", "--admin-listen", f"127.0.0.1:{ADMIN}", "--access-log", "off"]
         unilb += ["--metrics", f"127.0.0.1:{METRICS}", "--control-listen", "off"]
+        unilb += ["--listen-tls", f"127.0.0.1:{UNILB + TLS}"]
         for setting in settings:
             unilb += ["--set", setting]
         haproxy = ["/usr/sbin/haproxy", "-f", str(folder / "haproxy.conf")]
@@ -146,6 +156,8 @@ def peers(*settings: str) -> Iterator[Mapping[str, Peer]]:
         running = {}
         for name, (argv, port) in argvs.items():
             running[name] = Peer(stack.enter_context(started(argv, port, folder)).pid, port)
+        # wrk names the address that it connects to.
+        admin("ssls", "1", {"snis": [NAME, "127.0.0.1"], "cert": certificate, "key": key})
         admin("upstreams", "1", {"type": "roundrobin", "nodes": {f"127.0.0.1:{ORIGIN}": 1}})
         for number in range(10):
             admin("routes", str(number), {"uri": f"/route{number}/*", "upstream_id": "1"})
@@ -154,23 +166,24 @@ def peers(*settings: str) -> Iterator[Mapping[str, Peer]]:
         yield running
 
 
-def load(port: int, connections: int, seconds: int, *options: str) -> tuple[float, float]:
+def load(port: int, connections: int, seconds: int, *options: str, tls: bool = False) -> tuple[float, float]:
     """Return requests per second and p99 in ms, by wrk."""
-    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", *options, f"http://127.0.0.1:{port}/"]
+    url = f"https://127.0.0.1:{port + TLS}/" if tls else f"http://127.0.0.1:{port}/"
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", *options, url]
     out = subprocess.check_output(argv, text=True)
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])  # type: ignore[index]
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", out).groups()  # type: ignore[union-attr]
     return rate, float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-def compare(name: str, rounds: int, seconds: int, connections: int, *options: str) -> None:
+def compare(name: str, rounds: int, seconds: int, connections: int, *options: str, tls: bool = False) -> None:
     """Let wrk load each of them in turns, and publish rate, CPU per request and p99."""
     with peers("max_requests_per_connection=0") as running:
         samples = {system: {"requests": ([], "1/s"), "cpu": ([], "us/req"), "p99": ([], "ms")} for system in running}
         for _ in range(rounds):
             for system, peer in running.items():
                 before = cpu(peer.pid)
-                rate, p99 = load(peer.port, connections, seconds, *options)
+                rate, p99 = load(peer.port, connections, seconds, *options, tls=tls)
                 samples[system]["requests"][0].append(rate)
                 samples[system]["cpu"][0].append((cpu(peer.pid) - before) / (rate * seconds) * 1e6)
                 samples[system]["p99"][0].append(p99)

@@ -25,9 +25,10 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`url`: of the data plane."""
+    """`url`: of the data plane, `tls` with TLS, as NAME."""
 
     url: str
+    tls: str
     admin: str
 
     def put(self, path: str, doc: Any) -> None:
@@ -41,10 +42,11 @@ class Place:
 @contextmanager
 def running(folder: Path, *more: str) -> Iterator[Place]:
     """Run it with two workers until the block ends."""
-    data, admin, metrics = free_ports(3)
+    data, tls, admin, metrics = free_ports(4)
     argv = [str(Path(sys.prefix, "bin", "unilb")), "run", "--data-dir", str(folder / "data"), "--admin-key", KEY]
     argv += ["--listen", f"127.0.0.1:{data}", "--admin-listen", f"127.0.0.1:{admin}", "--workers", "2"]
     argv += ["--metrics", f"127.0.0.1:{metrics}", "--access-log", "off", "--control-listen", "off", *more]
+    argv += ["--listen-tls", f"127.0.0.1:{tls}"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log)
     try:
@@ -56,7 +58,7 @@ def running(folder: Path, *more: str) -> Iterator[Place]:
             except OSError:
                 assert time.monotonic() < deadline and process.poll() is None, (folder / "log").read_text()
                 time.sleep(0.05)
-        yield Place(f"http://127.0.0.1:{data}", f"http://127.0.0.1:{admin}")
+        yield Place(f"http://127.0.0.1:{data}", f"https://localhost:{tls}", f"http://127.0.0.1:{admin}")
     finally:
         process.terminate()
         process.wait(40)

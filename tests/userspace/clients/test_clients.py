@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.control.certificates import authority
 from tests.userspace.clients import origin
 from tests.userspace.clients.drivers import DRIVERS, STREAMING, Ask
 from tests.userspace.clients.place import Place, running
@@ -17,6 +18,8 @@ EVERY = pytest.mark.parametrize("client", DRIVERS)
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with origin.running() as port, running(tmp_path_factory.mktemp("run")) as place:
+        certificate, key = authority().sign("localhost")
+        place.put("ssls/s", {"sni": "localhost", "cert": certificate, "key": key})
         place.put("upstreams/u", {"type": "roundrobin", "nodes": {f"127.0.0.1:{port}": 1}})
         place.put("routes/all", {"uri": "/*", "upstream_id": "u"})
         place.put("routes/key", {"uri": "/key", "upstream_id": "u", "plugins": {"key-auth": {}}})
@@ -77,3 +80,22 @@ def test_answers_of_ours_are_understood(client: str, place: Place, tmp_path: Pat
     assert known.json["headers"]["x-consumer-username"] == "jack"
     dead = drive(Ask("GET", f"{place.url}/dead"), tmp_path)
     assert (dead.status, dead.json) == (502, {"error_msg": "502 Bad Gateway"})
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("ca") / "ca.pem"
+    file.write_text(authority().certificate)
+    return file
+
+
+@EVERY
+def test_tls_is_trusted_and_carries_bodies_both_ways(client: str, place: Place, ca: Path, tmp_path: Path) -> None:
+    drive = DRIVERS[client]
+    told = drive(Ask("PUT", f"{place.tls}/up?x=1", size=3 * MIB, ca=ca), tmp_path)
+    assert (told.json["size"], told.json["sha256"]) == (3 * MIB, hashlib.sha256(origin.body(3 * MIB)).hexdigest())
+    headers = told.json["headers"]
+    assert headers["x-forwarded-proto"] == "https"
+    assert headers["x-forwarded-port"] == place.tls.rpartition(":")[2]
+    down = drive(Ask("GET", f"{place.tls}/chunked/{5 * MIB}", ca=ca), tmp_path)
+    assert (down.status, down.sha256) == (200, hashlib.sha256(origin.body(5 * MIB)).hexdigest())
