@@ -257,10 +257,13 @@ def _default_port(doc: Mapping[str, Any]) -> int:
 def _endpoints(doc: Mapping[str, Any]) -> tuple[Endpoint, ...]:
     default_port = _default_port(doc)
     endpoints = tuple(_endpoint(node, default_port) for node in node_entries(doc))
-    addresses = [endpoint.address for endpoint in endpoints]
-    if len(set(addresses)) < len(addresses):
-        twice = next(address for address in addresses if addresses.count(address) > 1)
-        raise _bad_node(f"{twice} is listed twice")
+    seen: set[tuple[str, int]] = set()
+    for endpoint in endpoints:
+        # With another priority it is a last resort, as APISIX allows.
+        place = (endpoint.address, endpoint.priority)
+        if place in seen:
+            raise _bad_node(f"{endpoint.address} is listed twice")
+        seen.add(place)
     return endpoints
 
 

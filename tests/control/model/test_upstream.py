@@ -32,6 +32,11 @@ def test_both_forms_of_nodes_become_endpoints(nodes: Any, endpoints: tuple[Endpo
     assert Upstream.from_json({"id": "u", "nodes": nodes}).endpoints == endpoints
 
 
+def test_an_address_may_be_listed_once_in_each_priority() -> None:
+    nodes = [{"host": "10.0.0.1", "port": 80, "weight": 1, "priority": priority} for priority in (1, 0, -1)]
+    assert [endpoint.priority for endpoint in Upstream.from_json({"nodes": nodes}).endpoints] == [1, 0, -1]
+
+
 def test_an_address_has_brackets_only_for_ipv6() -> None:
     assert Endpoint("10.0.0.1", 80, 1).address == "10.0.0.1:80"
     assert Endpoint("fd00::1", 80, 1).address == "[fd00::1]:80"

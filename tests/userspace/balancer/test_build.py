@@ -127,6 +127,19 @@ def test_loads_are_kept_from_one_picker_to_the_next() -> None:
     assert len(loads) == 1, "what is under way is known until it ends"
 
 
+@pytest.mark.parametrize("type", TYPES)
+def test_an_address_that_is_its_own_last_resort_is_tried_again(type: str) -> None:
+    some = endpoints(1) + endpoints(1, first=2) + endpoints(1, priority=-1)
+    picker = build(upstream(some, type))
+    tried: set[Endpoint] = set()
+    while (endpoint := picker.pick(tried, "k")) is not None:
+        assert endpoint not in tried
+        picker.began(endpoint)
+        picker.ended(endpoint, 0.1)
+        tried.add(endpoint)
+    assert tried == set(some)
+
+
 def test_members_and_groups() -> None:
     some = endpoints(1, 0) + endpoints(2, priority=5, first=3)
     assert [member.endpoint for member in usable(some)] == [some[0], some[2]]
