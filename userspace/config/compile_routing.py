@@ -43,6 +43,7 @@ class Router:
         "_with_parameters",
         "certificates",
         "live",
+        "panics",
         "plugins",
         "snapshot",
         "table",
@@ -68,6 +69,7 @@ class Router:
         self._dependents = Dependents()
         self._here = here
         self._cold: set[str] = set()
+        self.panics: set[str] = set()  # upstreams that use all endpoints, as so few are up
 
     def match(self, request: Request) -> CompiledRoute | None:
         """Return the route for a request, or None (see RoutingTable.match). May raise BodyWanted."""
@@ -191,7 +193,7 @@ class Router:
         slot = self._slots[id]
         slot.routes -= 1
         if not slot.routes:
-            del self._slots[id]
+            self._drop(id)
 
     def _install_upstreams(self, compiled: dict[str, CompiledUpstream]) -> None:
         for id, upstream in compiled.items():
@@ -205,7 +207,16 @@ class Router:
             slot.compiled = upstream
         if upstream.cold:
             self._cold.add(id)
+        if upstream.is_panic:
+            self.panics.add(id)
+        else:
+            self.panics.discard(id)
         return slot
+
+    def _drop(self, id: str) -> None:
+        self._slots.pop(id, None)
+        self._cold.discard(id)
+        self.panics.discard(id)
 
     def _install_routes(self, routes: list[tuple[CompiledRoute | None, Route | None]]) -> None:
         fresh: list[CompiledRoute] = []
@@ -232,7 +243,7 @@ class Router:
             previous.close(chain)
         for old, _ in routes:
             if old is not None and not old.slot.routes:
-                self._slots.pop(slot_id(old.route), None)
+                self._drop(slot_id(old.route))
 
 
 def _only_upstream_changed(old: Service | None, new: Service | None) -> Upstream | None:

@@ -32,7 +32,8 @@ class CompiledUpstream:
     where `source`, the stored one, has names. `down`: its endpoints that `picker` leaves out. `passive`: what exchanges
     meet is of interest to the checker. `key_of`: what the picker is to be given of a request, None for nothing.
     `ring`: of all endpoints, down or not, for what sticky routes hash; NOBODY where none does.
-    `loads`: what its pickers know of endpoints. `cold`, `shares`: of endpoints that warm up.
+    `loads`: what its pickers know of endpoints. `confirmed`: what the checker
+    says is down, also where all are used. `cold`, `shares`: of endpoints that warm up.
     """
 
     upstream: Upstream | None
@@ -47,8 +48,14 @@ class CompiledUpstream:
     key_of: KeyOf | None = None
     ring: Picker = NOBODY
     loads: Loads = field(default_factory=Loads)
+    confirmed: frozenset[Endpoint] = frozenset()
     cold: Cold = field(default_factory=dict)
     shares: Mapping[Endpoint, float] = field(default_factory=dict)
+
+    @property
+    def is_panic(self) -> bool:
+        """So few endpoints are up that all are used."""
+        return bool(self.confirmed) and not self.down
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -143,8 +150,9 @@ def compile_upstream(
         return CompiledUpstream(None, NOBODY, NO_TOKENS, 0, refusal, keys)
     source, upstream = upstream, live.resolved(upstream)
     endpoints, down, now = upstream.endpoints, live.down_of(upstream), here.clock()
+    confirmed = live.confirmed_of(upstream)
     before = previous if previous is not None and previous.upstream is not None else _NOTHING
-    cold = cold_of(upstream, down, before.upstream, before.down, before.cold, now)
+    cold = cold_of(upstream, confirmed, before.upstream, before.confirmed, before.cold, now)
     if upstream.warm_up is not None and now - here.began < upstream.warm_up.grace:
         cold = WARM
     shares = shares_of(upstream, cold, now)
@@ -175,6 +183,7 @@ def compile_upstream(
         key_of=compile_key(upstream.hash_on, upstream.key) if picker.wants_key else None,
         ring=ring,
         loads=loads,
+        confirmed=confirmed,
         cold=cold,
         shares=shares,
     )

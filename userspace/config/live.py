@@ -64,6 +64,13 @@ class Live:
             self._users.setdefault(name, set()).add(upstream.id)
         return resolved(upstream, self.addresses)
 
+    def confirmed_of(self, upstream: Upstream) -> frozenset[Endpoint]:
+        """Return its endpoints that the checker says are down, panic or not."""
+        addresses = self._down.get(upstream.id)
+        if addresses is None:
+            return _NONE
+        return frozenset(endpoint for endpoint in upstream.endpoints if endpoint.address in addresses)
+
     def down_of(self, upstream: Upstream) -> frozenset[Endpoint]:
         """Return its endpoints that are down; none in a panic, when so few are up that each may as well be tried. As in
         APISIX that is when all are down, unless the upstream has a threshold: 0 for never."""

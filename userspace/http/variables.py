@@ -69,11 +69,17 @@ def _cookie(name: str) -> Getter:
 
 
 def _field(name: str) -> Getter:
-    wanted = name.lower().replace("_", "-").encode("utf-8", "surrogateescape")
+    """As in nginx, `-` and `_` are the same in names of fields."""
+    wanted = name.lower().replace("-", "_").encode("utf-8", "surrogateescape")
+    length = len(wanted)
     joint = b"; " if wanted == b"cookie" else b", "
 
     def get(request: "Request") -> str | None:
-        values = request.header_values(wanted)
+        values = [
+            value
+            for field, value in request.head.headers
+            if len(field) == length and field.lower().replace(b"-", b"_") == wanted
+        ]
         return text(joint.join(values)) if values else None
 
     return get

@@ -47,6 +47,7 @@ GAUGES = (
     "upstream_idle",
     "revision",
     "rejected_objects",
+    "panics",
 )
 
 

@@ -41,6 +41,10 @@ _TOTALS = {
 }
 _PER_WORKER = {
     "revision": ("unilb_config_revision", "Store revision the worker routes by."),
+    "panics": (
+        "unilb_upstreams_in_panic",
+        "Upstreams of which so few endpoints are up that all are used.",
+    ),
     "rejected_objects": ("unilb_config_rejected_objects", "Objects the worker refused; their last good version stays."),
 }
 

@@ -179,6 +179,7 @@ class Worker:
         gauges["tunnels"] = shared.tunnels
         gauges["upstream_active"], gauges["upstream_idle"] = shared.pools.counts()
         gauges["revision"] = self._router.snapshot.revision
+        gauges["panics"] = len(self._router.panics)
         gauges["rejected_objects"] = len(self._router.snapshot.rejected)
         totals["log_lines"], totals["log_dropped"] = self._log.lines, self._log.dropped
         totals["observations_dropped"] = shared.observations.dropped

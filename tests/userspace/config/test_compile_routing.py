@@ -172,6 +172,16 @@ def test_the_ring_is_made_once_a_sticky_route_hashes_and_stays_with_the_endpoint
     assert match(router).upstream.ring.pick(key="k") == ring.pick(key="k")
 
 
+def test_upstreams_in_panic_are_known_until_they_recover_or_go() -> None:
+    router = router_of(route("r1", upstream_id="u1"), upstream(nodes=TWO))
+    for addresses, panics in (([*TWO], {"u1"}), (["10.0.0.1:80"], set()), ([*TWO], {"u1"})):
+        router.live.set_down({"u1": addresses})
+        router.refresh(["u1"])
+        assert router.panics == panics
+    change(router, ("/apisix/routes/r1", None))
+    assert router.panics == set()
+
+
 def test_a_new_endpoint_gets_more_every_second_until_it_is_warm() -> None:
     now = [1000.0]
     router = Router(Here(clock=lambda: now[0]))

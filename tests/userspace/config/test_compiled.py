@@ -147,6 +147,23 @@ def test_what_comes_soon_after_the_worker_began_is_taken_for_warm() -> None:
     assert set(made(ENDPOINTS, first).cold) == {("10.0.0.2", 80)}
 
 
+def test_a_suspicion_that_was_not_confirmed_cools_nobody() -> None:
+    clock = Clock()
+    here = Here(clock=clock, began=1000)
+    upstream = Upstream("u1", "roundrobin", ENDPOINTS, warm_up=WarmUp(seconds=100))
+    live = Live()
+    first = compile_upstream(upstream, None, here, 502, None, live)
+    live.suspect("u1", "10.0.0.1:80")
+    second = compile_upstream(upstream, None, here, 502, first, live)
+    live.trust("u1")
+    third = compile_upstream(upstream, None, here, 502, second, live)
+    assert second.down and not third.down and third.cold == {}
+    live.set_down({"u1": ["10.0.0.1:80"]})
+    fourth = compile_upstream(upstream, None, here, 502, third, live)
+    live.set_down({"u1": []})
+    assert compile_upstream(upstream, None, here, 502, fourth, live).cold == {("10.0.0.1", 80): 1000}
+
+
 def test_only_who_hashes_is_given_a_key() -> None:
     def made(**fields: str) -> CompiledUpstream:
         return compile_upstream(Upstream("u1", endpoints=ENDPOINTS, **fields), None, NOWHERE, 502, None, Live())
@@ -174,4 +191,5 @@ def test_a_panic_is_when_fewer_than_the_threshold_are_up(threshold: int | None, 
     live = down(*["10.0.0.2:80", "10.0.0.1:80"][:downs])
     made = compile_upstream(upstream, None, NOWHERE, 502, None, live)
     assert {address[7] for address in picks(made)} == set(used)
+    assert made.is_panic == (len(used) == 2)
     assert made.refusal == 503

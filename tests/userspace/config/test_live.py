@@ -58,3 +58,11 @@ def test_a_suspect_is_down_until_the_checker_speaks_or_it_is_trusted() -> None:
     live.suspect("u", "10.0.0.1:80")
     live.trust("u")
     assert live.down_of(TWO) == frozenset()
+
+
+def test_what_the_checker_confirmed_is_known_in_a_panic_too() -> None:
+    live = Live()
+    live.suspect("u", TWO.endpoints[0].address)
+    assert live.confirmed_of(TWO) == frozenset()
+    live.set_down({"u": [endpoint.address for endpoint in TWO.endpoints]})
+    assert live.confirmed_of(TWO) == set(TWO.endpoints) and live.down_of(TWO) == frozenset()

@@ -28,7 +28,9 @@ from userspace.http.request import Tls
         ("arg_r", ""),
         ("arg_none", None),
         ("cookie_c", "2"),
-        ("http_x_y", "1, 3"),
+        ("http_x_y", "1, 3, 4"),
+        ("http_X-Y", "1, 3, 4"),
+        ("http_xy", None),
         ("http_none", None),
         ("content_type", "text/x"),
         ("consumer_name", None),
@@ -38,7 +40,14 @@ from userspace.http.request import Tls
 )
 def test_a_variable_has_its_value(name: str, value: str | None) -> None:
     one = request(
-        "POST", "/a//b%20c?q=1&r", "Cookie: c=2", "X-Y: 1", "x-y: 3", "Content-Type: text/x", host="Any.example:8080"
+        "POST",
+        "/a//b%20c?q=1&r",
+        "Cookie: c=2",
+        "X-Y: 1",
+        "x-y: 3",
+        "X_y: 4",
+        "Content-Type: text/x",
+        host="Any.example:8080",
     )
     assert one.var(name) == value
 

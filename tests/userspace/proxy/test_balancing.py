@@ -120,3 +120,21 @@ async def test_a_new_endpoint_gets_little_at_first(tmp_path: Path) -> None:
         assert seen[b"%d" % int(both[0].split(":")[1])] == 30 or min(seen.values()) == 1
         stage.router.warm()
         assert stage.router._cold == {"u1"}
+
+
+async def test_a_tunnel_counts_until_it_ends(tmp_path: Path) -> None:
+    async def echo(speaker: Speaker) -> None:
+        await speaker.hear_head()
+        await speaker.say(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        await speaker.hear_end()
+
+    async with Stage(tmp_path, echo, echo, type="least_conn", route={"enable_websocket": True}) as stage:
+        loads = stage.router._slots["u1"].compiled.loads
+        clients = [await stage.client() for _ in range(4)]
+        for client in clients:
+            await client.say(get("/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: k"))
+            await client.hear_head()
+        assert [load.under_way for load in loads._of.values()] == [2, 2]
+        for client in clients:
+            await client.close()
+        await stage.until(lambda: not any(load.under_way for load in loads._of.values()))
