@@ -24,7 +24,9 @@ MODULES: Final = (
     *(f"userspace/http/{name}.py" for name in ("limits", "events", "framing", "headers", "chunked", "grammar")),
     *(f"userspace/http/{name}.py" for name in ("target", "head", "http1", "upgrade", "request")),
     *(f"userspace/proxy/{name}.py" for name in ("exchange", "forward", "relay", "endpoint_head", "record", "pool")),
-    *("userspace/proxy/request_body.py", "userspace/obs/counters.py", "userspace/balancer/round_robin.py"),
+    *("userspace/proxy/request_body.py", "userspace/obs/counters.py"),
+    *(f"userspace/balancer/{name}.py" for name in ("picker", "round_robin", "chash", "load", "least_conn", "ewma")),
+    *(f"userspace/balancer/{name}.py" for name in ("random_two", "tiers")),
 )
 KEPT: Final = 3  # builds of other sources: workers may be running from them
 MARK: Final = "built"  # written last: a build without it was cut off
