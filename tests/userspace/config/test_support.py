@@ -21,7 +21,7 @@ UPSTREAM = [
     ("discovery_args", {"discovery_args": {"namespace_id": "n"}}),
 ]
 PLUGINS: list[tuple[dict[str, Any], str]] = [
-    ({"cors": {}}, "plugin [cors]: not served by unilb"),
+    ({"hmac-auth": {}}, "plugin [hmac-auth]: not served by unilb"),
     ({"sticky": {}, "hmac-auth": {}}, "plugin [hmac-auth]: not served by unilb"),
     ({"sticky": {"_meta": {"filter": [["arg_a", "==", "b"]]}}}, 'property "_meta.filter": not served by unilb'),
     ({"sticky": {"_meta": {"pre_function": "return 1"}}}, 'property "_meta.pre_function": not served by unilb'),
@@ -29,7 +29,7 @@ PLUGINS: list[tuple[dict[str, Any], str]] = [
 HARMLESS: list[dict[str, Any]] = [
     {"vars": []},
     {"enable_websocket": True},
-    {"plugins": {"cors": {"_meta": {"disable": True}}}},
+    {"plugins": {"hmac-auth": {"_meta": {"disable": True}}}},
     {"plugins": {"sticky": {"_meta": {"priority": 5, "disable": False, "error_response": "x"}}}},
 ]
 
@@ -73,7 +73,7 @@ def test_a_refused_route_matches_the_hosts_of_its_service() -> None:
 
 def test_what_was_served_without_it_before_is_served_no_more() -> None:
     before = apply(EMPTY, 1, [route("r1", upstream_id="u1"), upstream("u1")])
-    key, stored = route("r1", upstream_id="u1", plugins={"ip-restriction": {"whitelist": ["::1"]}})
+    key, stored = route("r1", upstream_id="u1", plugins={"hmac-auth": {}})
     after = apply(before, 2, [(key, stored), upstream("u1", scheme="grpc")])
     assert (after.routes["r1"].upstream_id, dict(after.upstreams)) == (NOT_SERVED, {})
     assert set(after.rejected) == set(after.changed) == {key, "/apisix/upstreams/u1"}
@@ -149,6 +149,6 @@ def test_a_host_that_no_resolver_takes_is_rejected(host: str) -> None:
 
 
 def test_a_global_rule_with_a_plugin_that_does_not_run_here_is_named() -> None:
-    stored = b'{"id":"1","plugins":{"ip-restriction":{"whitelist":["::1"]}}}'
+    stored = b'{"id":"1","plugins":{"hmac-auth":{}}}'
     snapshot = apply(EMPTY, 1, [("/apisix/global_rules/1", stored)])
-    assert dict(snapshot.rejected) == {"/apisix/global_rules/1": "plugin [ip-restriction]: not served by unilb"}
+    assert dict(snapshot.rejected) == {"/apisix/global_rules/1": "plugin [hmac-auth]: not served by unilb"}
