@@ -37,7 +37,7 @@ LAW = {
     ),
     "userspace.health": (
         "userspace.health", "userspace.config", "userspace.wire", "userspace.proxy.privileges",
-        "userspace.proxy.wire_intake", "control.model",
+        "userspace.proxy.wire_intake", "userspace.proxy.tls_connect", "userspace.proxy.tls_contexts", "control.model",
     ),
     "userspace.config": (
         "userspace.config", "userspace.plugins", "userspace.routing", "userspace.balancer", "userspace.http",

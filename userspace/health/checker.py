@@ -7,7 +7,7 @@ from typing import Final
 
 from control.model.health import TCP_FAILURE, TIMED_OUT, Passive
 from userspace.health.outliers import WINDOW, Outliers
-from userspace.health.probe import Result, probe
+from userspace.health.probe import Result
 from userspace.health.state import NEW, Health, Outcome, outcome_of
 from userspace.health.targets import MAX_TARGETS, Key, Target
 from userspace.health.watch import Row, Watch
@@ -30,7 +30,7 @@ class Checker:
         self,
         on_change: Callable[[Watch], None],
         on_gone: Callable[[Key], None],
-        run: Callable[[Target], Awaitable[Result]] = probe,
+        run: Callable[[Target], Awaitable[Result]],
         first_within: float = FIRST_WITHIN,
     ) -> None:
         self.watches: dict[Key, Watch] = {}

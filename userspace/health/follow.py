@@ -7,11 +7,12 @@ import orjson
 
 from control.model.errors import ModelError
 from control.model.keys import PREFIXES, kind_of
+from control.model.ssl import Ssl
 from control.model.upstream import Upstream, node_entries
 from userspace.config.names import is_name
 from userspace.config.snapshot import EMPTY, Snapshot, apply, changed_keys, objects_of, replace
 
-KINDS: Final = ("route", "service", "upstream")
+KINDS: Final = ("route", "service", "upstream", "ssl")
 CONFIGURATION: Final = tuple(PREFIXES[kind] for kind in KINDS)
 
 
@@ -21,6 +22,10 @@ class Following:
     def __init__(self) -> None:
         self.upstreams: dict[str, Upstream] = {}
         self._snapshot: Snapshot = EMPTY
+
+    def ssl(self, id: str) -> Ssl | None:
+        """The ssl object that upstreams name as `client_cert_id`."""
+        return self._snapshot.ssls.get(id)
 
     def whole(self, revision: int, objects: Iterable[tuple[str, str]]) -> frozenset[str]:
         """Take all of the configuration; return the ids of the upstreams that differ from before."""
@@ -37,7 +42,7 @@ class Following:
         differing = set()
         for key in changed_keys(old, new):
             kind, id = kind_of(key) or ("", "")
-            if kind not in KINDS:
+            if kind not in KINDS or kind == "ssl":  # a certificate changes no target: probes look it up
                 continue
             upstream_id = id if kind == "upstream" else f"{kind}s/{id}"
             found = _upstream(kind, objects_of(new, kind).get(id))
@@ -60,6 +65,8 @@ def is_of_interest(value: str) -> bool:
     """Whether an object may have an upstream with checks or names: most have neither and need not be kept."""
     if '"checks"' in value or '"discovery_type"' in value:
         return True
+    if '"client"' in value and '"cert"' in value:
+        return True  # possibly a certificate that is shown to endpoints
     if '"nodes"' not in value:
         return False
     try:

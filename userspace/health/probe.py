@@ -5,16 +5,21 @@ import os
 import re
 import socket
 import ssl
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Final, NamedTuple, cast
 
 from control.model.health import Active
 from userspace.health.state import Outcome, outcome_of
 from userspace.health.targets import Target
+from userspace.proxy.tls_contexts import ContextError
 
 MAX_STATUS_LINE: Final = 8192  # bytes; an endpoint that sends more without a line end answers no HTTP
 _STATUS = re.compile(rb"HTTP/\d+\.\d+\s+(\d+)")
 _BREAKS: Final = str.maketrans("", "", "\r\n\0")
+
+
+Secured = Callable[[Target], ssl.SSLContext]
+"""What a target is asked by TLS with. Raises ContextError."""
 
 
 class Result(NamedTuple):
@@ -24,7 +29,7 @@ class Result(NamedTuple):
     why: str
 
 
-async def probe(target: Target) -> Result:
+async def probe(target: Target, secured: Secured) -> Result:
     """Probe once, within the time-out of the check. Never raises but when cancelled."""
     active = target.checks.active
     step = "connect"
@@ -35,7 +40,7 @@ async def probe(target: Target) -> Result:
                 connected.close()
                 return Result(Outcome.SUCCESS, "connected")
             step = "handshake" if active.type == "https" else "request"
-            asked = await _ask(target, connected)
+            asked = await _ask(target, connected, secured)
             step = "request"
             try:
                 status = await asked.status
@@ -47,7 +52,7 @@ async def probe(target: Target) -> Result:
         return Result(outcome, f"{step}: timed out")
     except OSError as error:
         return Result(Outcome.TCP, f"{step}: {_words(error)}")
-    except ValueError as error:  # a server name that TLS can not ask for
+    except (ValueError, ContextError) as error:  # a server name that TLS can not ask for; a certificate that is none
         return Result(Outcome.TCP, f"{step}: {error}")
     if status == 0:
         return Result(Outcome.HTTP, "request: no HTTP status line")
@@ -66,12 +71,11 @@ async def _connect(target: Target) -> socket.socket:
     return connected
 
 
-async def _ask(target: Target, connected: socket.socket) -> "_Answer":
+async def _ask(target: Target, connected: socket.socket, secured: Secured) -> "_Answer":
     loop = asyncio.get_running_loop()
-    active = target.checks.active
     answer = _Answer(request_of(target), loop.create_future())
-    tls = client_context(active.verify) if active.type == "https" else None
     try:
+        tls = secured(target) if target.checks.active.type == "https" else None
         await loop.create_connection(
             lambda: answer, sock=connected, ssl=tls, server_hostname=target.server if tls is not None else None
         )
@@ -91,16 +95,6 @@ def request_of(target: Target) -> bytes:
         lines.append(f"Content-Length: {len(body)}")
     head = "".join(f"{line.translate(_BREAKS)}\r\n" for line in lines) + "\r\n"
     return head.encode("utf-8", "surrogateescape") + body
-
-
-@lru_cache(maxsize=2)
-def client_context(verify: bool) -> ssl.SSLContext:
-    """The TLS of probes: the system's authorities, or anybody."""
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class _Answer(asyncio.Protocol):

@@ -15,6 +15,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import orjson
 import uvloop
@@ -25,12 +26,14 @@ from userspace.config.settings import Settings, SettingsError
 from userspace.health.checker import MAX_PROBES, Checker
 from userspace.health.dns import Dns
 from userspace.health.follow import Following
-from userspace.health.probe import client_context
+from userspace.health.probe import probe
 from userspace.health.resolver import MAX_QUESTIONS, Resolver
+from userspace.health.secured import ProbeContexts
 from userspace.health.state import Health, Status
 from userspace.health.targets import Key, targets_of
 from userspace.health.watch import Row, Watch
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
+from userspace.proxy.tls_contexts import ContextError
 from userspace.proxy.wire_intake import WireIntake
 
 TELL_WITHIN = 0.5  # seconds: counters alone are told this late; whether an endpoint is up, at once
@@ -43,13 +46,14 @@ MAX_TROUBLES = 100  # lines on standard error
 class CheckerProcess:
     """Between the wire and what is checked and resolved. `stopped` is set when the node is gone."""
 
-    def __init__(self, dns: Dns, settings: Settings) -> None:
+    def __init__(self, dns: Dns, settings: Settings, following: Following, contexts: ProbeContexts) -> None:
         self.stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._dns = dns
         self._is_checking = not settings.disable_upstream_healthcheck
-        self._following = Following()
-        self._checker = Checker(self._changed, self._gone)
+        self._following = following
+        self._contexts = contexts
+        self._checker = Checker(self._changed, self._gone, partial(probe, secured=contexts.of))
         self._resolver = Resolver(dns.ask, self._resolved, settings.dns_ttl or None)
         self._using: dict[str, frozenset[str]] = {}  # upstream id -> its names
         self._users: dict[str, set[str]] = {}  # and the other way round
@@ -134,8 +138,9 @@ class CheckerProcess:
         self._tell_within(0)
 
     def _sweep(self) -> None:
-        """Forget the names that were asked for long ago."""
+        """Forget the names that were asked for long ago, and what probes used of upstreams that changed."""
         self._loop.call_later(ASKED_FOR / 10, self._sweep)
+        self._contexts.sweep()
         oldest = self._loop.time() - ASKED_FOR
         gone = [name for name, at in self._asked.items() if at < oldest]
         for name in gone:
@@ -238,23 +243,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_json(orjson.loads(arguments.settings))
         raise_descriptor_limit(SPARE_DESCRIPTORS + MAX_PROBES + 4 * MAX_QUESTIONS)
-        for verify in (True, False):
-            client_context(verify)  # reads the system's authorities while it may
+        following = Following()
+        contexts = ProbeContexts(following.upstreams.get, following.ssl, settings.trusted_certificates)
+        contexts.prepare()
         if arguments.user is None:
             forbid_new()
         else:
             drop_to(*user_ids(arguments.user))
-    except (SettingsError, orjson.JSONDecodeError, OSError, PrivilegeError) as error:
+    except (SettingsError, orjson.JSONDecodeError, OSError, PrivilegeError, ContextError) as error:
         sys.stderr.write(f"checker {os.getpid()}: {error}\n")
         return 2
     wire_socket = socket.socket(fileno=arguments.wire_fd)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, wire_socket))
+        runner.run(_serve(settings, following, contexts, wire_socket))
     return 0
 
 
-async def _serve(settings: Settings, wire_socket: socket.socket) -> None:
-    await CheckerProcess(Dns(settings.resolvers), settings).run(wire_socket)
+async def _serve(settings: Settings, following: Following, contexts: ProbeContexts, wire_socket: socket.socket) -> None:
+    await CheckerProcess(Dns(settings.resolvers), settings, following, contexts).run(wire_socket)
 
 
 if __name__ == "__main__":

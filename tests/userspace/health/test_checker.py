@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from tests.userspace.health.endpoints import answering, listening, resetting, si
 from tests.userspace.health.upstreams import upstream
 from userspace.health import checker as module
 from userspace.health.checker import TCP_FAILURE, TIMED_OUT, Checker
-from userspace.health.probe import Result
+from userspace.health.probe import Result, probe
+from userspace.health.secured import ProbeContexts
 from userspace.health.state import Health, Outcome, Status
 from userspace.health.targets import Key, Target, targets_of
 from userspace.health.watch import Watch
@@ -248,7 +250,9 @@ class TestRealEndpoints:
             listening(answering(b"HTTP/1.1 503 No\r\n\r\n")) as failing,
             listening(flaps) as flap,
         ):
-            checker = Checker(lambda watch: None, lambda key: None, first_within=0.001)
+            secured = ProbeContexts(lambda id: None, lambda id: None, "").of
+            run = partial(probe, secured=secured)
+            checker = Checker(lambda watch: None, lambda key: None, run, first_within=0.001)
             ports = (good, hung, reset, failing, flap)
             of = upstream(
                 {f"127.0.0.1:{port}": 1 for port in ports},

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.control.certificates import pair
 from userspace.health.follow import Following, is_of_interest
 
 CHECKED = {"nodes": {"10.0.0.1:80": 1}, "checks": {"active": {}}}
@@ -80,3 +81,14 @@ def test_the_last_good_version_of_a_bad_object_stays() -> None:
     following.changes(1, message(upstreams_1=CHECKED))
     assert following.changes(2, message(upstreams_1={"checks": 5})) == frozenset()
     assert following.upstreams.keys() == {"1"}
+
+
+def test_a_certificate_that_is_shown_to_endpoints_is_found_and_changes_no_upstream() -> None:
+    certificate, key = pair("client.example")
+    following = Following()
+    shown = {"type": "client", "cert": certificate, "key": key}
+    assert following.changes(1, message(ssls_c=shown, ssls_s={"cert": certificate, "key": key, "sni": "a"})) == set()
+    found = following.ssl("c")
+    assert found is not None and found.is_client and following.ssl("s") is None
+    following.changes(2, message(ssls_c=None))
+    assert following.ssl("c") is None
