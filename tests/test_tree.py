@@ -28,11 +28,13 @@ LAW = {
     "userspace.errors": (),
     "userspace.net": (),
     "userspace.wire": (),
+    "userspace.tally": (),
     "userspace.http": ("userspace.http", "userspace.errors", "userspace.net"),
     "userspace.routing": ("userspace.routing", "userspace.http", "userspace.net", "userspace.errors", "control.model"),
     "userspace.balancer": ("userspace.balancer", "userspace.net", "control.model"),
     "userspace.plugins": (
         "userspace.plugins", "userspace.routing", "userspace.balancer", "userspace.http", "userspace.net",
+        "userspace.tally",
         "userspace.errors", "control.model",
     ),
     "userspace.health": (
@@ -47,10 +49,11 @@ LAW = {
     "userspace.proxy": (
         "userspace.proxy", "userspace.config", "userspace.plugins", "userspace.routing", "userspace.balancer",
         "userspace.http",
-        "userspace.obs", "userspace.wire", "userspace.errors", "userspace.net", "control.model",
+        "userspace.obs", "userspace.wire", "userspace.tally", "userspace.errors", "userspace.net", "control.model",
     ),
     "userspace.node": (
         "userspace.node", "userspace.config", "userspace.balancer", "userspace.obs", "userspace.wire", "userspace.net",
+        "userspace.tally",
         "userspace.health.follow",
         "control.model", "control.store",
     ),

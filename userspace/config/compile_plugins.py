@@ -1,6 +1,7 @@
 """CompiledPlugins: the plugins of global rules, routes and consumers, as chains; and the consumers they know."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from control.model.consumer import Consumer
@@ -56,7 +57,9 @@ class CompiledPlugins:
     def of_route(self, route: Route, previous: Chain) -> Chain:
         """The chain of a merged route; `previous`, its last one, hands over what did not change."""
         plugins = {name: conf for name, conf in route.plugins.items() if name not in _NOT_PLUGINS}
-        return build_chain(plugins, self._env, previous, self._trouble) if plugins else EMPTY
+        if not plugins:
+            return EMPTY
+        return build_chain(plugins, self._env, previous, self._trouble, partial(self._parent, route))
 
     def for_consumer(self, route: CompiledRoute | None, consumer: Consumer) -> Chain | Reply:
         """The chain of `route` with the plugins of `consumer` and its group; an answer when the group is missing."""
@@ -90,16 +93,36 @@ class CompiledPlugins:
             self._consumers.clear()
         own = {name: conf for name, conf in plugins.items() if not _identifies(name)}
         previous = known[1] if known is not None else EMPTY
-        chain = build_chain(own, self._env, previous, self._trouble)
+        who = f"/consumers/{consumer.username}"
+        group_key = f"/consumer_groups/{consumer.group_id}"
+        chain = build_chain(
+            *(own, self._env, previous, self._trouble),
+            lambda name: who if name in consumer.plugins else group_key,
+        )
         previous.close(chain)
         self._consumers[consumer.username] = (plugins, chain)
         return chain
 
     def _compile_rules(self, new: Snapshot) -> None:
         plugins = {name: conf for rule in new.global_rules.values() for name, conf in rule.plugins.items()}
+        parents = {name: f"/global_rules/{id}" for id, rule in new.global_rules.items() for name in rule.plugins}
         plugins = {name: conf for name, conf in plugins.items() if name not in _NOT_PLUGINS}
-        previous, self.rules = self.rules, build_chain(plugins, self._env, self.rules, self._trouble)
+        previous, self.rules = (
+            self.rules,
+            build_chain(plugins, self._env, self.rules, self._trouble, parents.__getitem__),
+        )
         previous.close(self.rules)
+
+    def _parent(self, route: Route, plugin: str) -> str:
+        """The object that a plugin of a merged route stands in."""
+        snapshot = self._snapshot
+        own = snapshot.routes.get(route.id)
+        if own is not None and plugin in own.plugins:
+            return f"/routes/{route.id}"
+        config = snapshot.plugin_configs.get(route.plugin_config_id) if route.plugin_config_id else None
+        if config is not None and plugin in config.plugins:
+            return f"/plugin_configs/{route.plugin_config_id}"
+        return f"/services/{route.service_id}"
 
     def _metadata(self, plugin: str) -> Mapping[str, Any]:
         found = self._snapshot.plugin_metadatas.get(plugin)

@@ -105,6 +105,9 @@ def _plugin(plugins: Mapping[str, Any]) -> str | None:
             continue
         if name not in PLUGINS:
             return f"plugin [{name}]: not served by unilb"
+        why = FILTERS[name].unserved(conf) if name in FILTERS and conf else None
+        if why is not None:
+            return f"plugin [{name}]: {why}"
         more = conf.get("_meta", {}).keys() - (FILTER_META if name in FILTERS else META)
         if more:
             return f'plugin [{name}]: property "_meta.{min(more)}": not served by unilb'

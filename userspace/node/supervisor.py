@@ -19,6 +19,7 @@ from userspace.config.settings import Settings
 from userspace.node import native
 from userspace.node.predecessors import Predecessors
 from userspace.obs.worker_totals import WorkerTotals
+from userspace.tally import shared_memory
 from userspace.wire import Decoder, Message, WireError, encode
 
 log = logging.getLogger("unilb.supervisor")
@@ -100,6 +101,7 @@ class Supervisor:
         self._applied = asyncio.Condition()
         self._draining = asyncio.Event()
         self.restarts = 0
+        self._tally = shared_memory()  # a worker that is replaced finds what it counted
         wanted = [*(("--listen-fd", where) for where in listen), *(("--listen-tls-fd", where) for where in listen_tls)]
         self.workers = [
             Worker(str(n), self, [(option, _listener(where, settings.backlog)) for option, where in wanted])
@@ -199,6 +201,7 @@ class Supervisor:
         # A node told to end before its workers were all ready has not yet asked those of an earlier one to go.
         self._predecessors.replace(())
         self._predecessors.forget()
+        os.close(self._tally)
 
     def _living(self) -> list[Worker]:
         return [w for w in self.workers if w.ready.is_set() and w.transport is not None]
@@ -227,12 +230,12 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         # -P: what stands in the directory that the node happens to be started from is none of its business.
         argv = [sys.executable, "-P", "-m", "userspace.proxy.worker", "--settings", self._settings]
-        argv += ["--wire-fd", str(theirs.fileno())]
+        argv += ["--wire-fd", str(theirs.fileno()), "--tally-fd", str(self._tally)]
         for option, listener in worker.listeners:
             argv += [option, str(listener.fileno())]
         if self._user:
             argv += ["--user", self._user]
-        fds = [theirs.fileno(), *(listener.fileno() for _, listener in worker.listeners)]
+        fds = [theirs.fileno(), self._tally, *(listener.fileno() for _, listener in worker.listeners)]
         worker.decoder, worker.revision, worker.rejected = Decoder(), 0, {}
         worker.process = await asyncio.create_subprocess_exec(
             *argv, pass_fds=fds, start_new_session=True, env=native.environment()

@@ -35,6 +35,7 @@ TOTALS = (
     "log_lines",
     "log_dropped",
     "observations_dropped",  # outcomes of exchanges that passive checks were not told of
+    "tally_evicted",  # keys of limits that made room for others: their limits began anew
     "series_overflow",  # exchanges counted under OTHER because MAX_SERIES was reached
 )
 GAUGES = (

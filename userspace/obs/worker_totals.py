@@ -37,6 +37,7 @@ _TOTALS = {
         "unilb_passive_dropped_total",
         "Outcomes that passive checks were not told of: the node was too slow.",
     ),
+    "tally_evicted": ("unilb_tally_evicted_total", "Keys of limits forgotten early: their table was full."),
     "series_overflow": ("unilb_metric_series_overflow_total", "Look-ups of a metric series past the limit."),
 }
 _PER_WORKER = {

@@ -20,7 +20,8 @@ BROKEN: Final = Reply.json(503, {"error_msg": "503 Service Unavailable"})
 
 class Step(NamedTuple):
     """One filter of a chain. `condition`: `_meta.filter`; `answer`: what `_meta.error_response` says instead of an
-    error of its own. `conf` is as stored. `inspects_body`: `condition` depends on the request's body."""
+    error of its own. `conf` is as stored. `inspects_body`: `condition` depends on the request's body.
+    `parent`: the object that the plugin stands in."""
 
     name: str
     priority: int
@@ -29,6 +30,7 @@ class Step(NamedTuple):
     condition: Condition | None
     answer: tuple[bytes, tuple[bytes, bytes]] | None
     inspects_body: bool = False
+    parent: str = ""
 
 
 class Broken(Filter):
@@ -79,11 +81,13 @@ def build_chain(
     env: Env,
     previous: Chain = EMPTY,
     trouble: Callable[[str], None] = lambda text: None,
+    parent: Callable[[str], str] = lambda name: "",
 ) -> Chain:
     """Return the chain of `plugins`, name -> configuration as stored. Disabled ones are left out.
 
     A filter of `previous` whose configuration did not change is taken over with what it has counted. One that cannot
-    be made of its configuration answers 503 in its place and is told to `trouble`.
+    be made of its configuration answers 503 in its place and is told to `trouble`. `parent` names the object that a
+    plugin stands in, for filters as `_meta.parent`.
     """
     known = {step.name: step for step in previous.steps}
     steps = []
@@ -91,7 +95,9 @@ def build_chain(
         if name not in FILTERS or is_disabled(conf):
             continue
         step = known.get(name)
-        steps.append(step if step is not None and step.conf == conf else _step(name, conf, env, trouble))
+        owner = parent(name)
+        is_same = step is not None and step.conf == conf and step.parent == owner
+        steps.append(step if step is not None and is_same else _step(name, conf, env, trouble, owner))
     return Chain(steps) if steps else EMPTY
 
 
@@ -101,19 +107,20 @@ def merged(route: Chain, consumer: Chain) -> Chain:
     return Chain([*consumer.steps, *(step for step in route.steps if step.name not in own)])
 
 
-def _step(name: str, conf: Conf, env: Env, trouble: Callable[[str], None]) -> Step:
+def _step(name: str, conf: Conf, env: Env, trouble: Callable[[str], None], parent: str) -> Step:
     plugin = PLUGINS[name]
     meta: Mapping[str, Any] = conf.get("_meta") or {} if isinstance(conf, Mapping) else {}
     priority = int(meta.get("priority", plugin.priority))
     try:
         filled = fill(plugin.schemas.get("route", {}), dict(conf) if conf else {})
+        filled = {**filled, "_meta": {**meta, "parent": parent}}
         made = FILTERS[name](filled, env)
         condition = compile_expression(meta["filter"]) if meta.get("filter") else None
     except Exception as error:
         trouble(f"plugin {name}: {type(error).__name__}: {error}")
-        return Step(name, priority, conf, Broken({}, env), None, None)
+        return Step(name, priority, conf, Broken({}, env), None, None, False, parent)
     inspects_body = depends_on_body(meta.get("filter") or [])
-    return Step(name, priority, conf, made, condition, _answer(meta.get("error_response")), inspects_body)
+    return Step(name, priority, conf, made, condition, _answer(meta.get("error_response")), inspects_body, parent)
 
 
 def _answer(given: Any) -> tuple[bytes, tuple[bytes, bytes]] | None:

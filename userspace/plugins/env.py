@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from userspace.plugins.consumers import Consumers
+from userspace.tally import Tally
 
 
 class Slots(Protocol):
@@ -34,12 +35,13 @@ class Outbox(Protocol):
 class Env:
     """`consumers` and `metadata(plugin)` are those of the present configuration: ask each time. `clock` is monotonic,
     `now` the time of day, both in seconds. `draw` is a random number in [0, 1). `https_port` is where
-    clients find us over TLS; None: 443, or nowhere."""
+    clients find us over TLS; None: 443, or nowhere. `tally` holds what all workers count together."""
 
     consumers: Consumers = field(default_factory=Consumers)
     metadata: Callable[[str], Mapping[str, Any]] = lambda plugin: {}
     slots: Slots | None = None
     outbox: Outbox | None = None
+    tally: Tally = field(default_factory=Tally)
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     draw: Callable[[], float] = random.random

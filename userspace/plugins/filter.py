@@ -39,6 +39,11 @@ class Filter:
     def footprint(cls, conf: Conf) -> frozenset[str] | None:
         return EVERY_REQUEST
 
+    @classmethod
+    def unserved(cls, conf: Conf) -> str | None:
+        """Why gateways can not do what a configuration, as stored, asks for; None: they can."""
+        return None
+
     def rewrite(self, request: Request) -> Outcome:
         raise NotImplementedError
 

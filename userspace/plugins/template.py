@@ -1,4 +1,5 @@
-"""Template: text with variables in it, `$name` or `${name}`; `\\$` is left as it is written, as APISIX does."""
+"""Template: text with variables in it, `$name`, `${name}` or `${name ?? otherwise}`; `\\$` is left as it is written, as
+APISIX does."""
 
 import re
 from collections.abc import Callable
@@ -6,18 +7,19 @@ from typing import Final
 
 from userspace.http.request import Request
 
-_VARIABLE: Final = re.compile(r"(?<!\\)\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+_VARIABLE: Final = re.compile(r"(?<!\\)\$(?:\{\s*(\w+)\s*(?:\?\?\s*([^}]*?)\s*)?\}|(\w+))", re.ASCII)
 
 
 class Template:
-    """Compiled once. A variable that a request does not have stands for nothing."""
+    """Compiled once. A variable that a request does not have stands for what is said otherwise, or for nothing."""
 
-    __slots__ = ("_names", "_parts")
+    __slots__ = ("_names", "_others", "_parts")
 
     def __init__(self, text: str) -> None:
         pieces = _VARIABLE.split(text)
-        self._parts = pieces[::3]
-        self._names = [braced or bare for braced, bare in zip(pieces[1::3], pieces[2::3], strict=True)]
+        self._parts = pieces[::4]
+        self._names = [braced or bare for braced, bare in zip(pieces[1::4], pieces[3::4], strict=True)]
+        self._others: list[str | None] = pieces[2::4]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -37,8 +39,10 @@ class Template:
             return self._parts[0], 0
         out = [self._parts[0]]
         found = 0
-        for name, part in zip(self._names, self._parts[1:], strict=True):
+        for name, other, part in zip(self._names, self._others, self._parts[1:], strict=True):
             value = request.var(name)
+            if value is None:
+                value = other
             if value is not None:
                 found += 1
                 out.append(value if escape is None else escape(value))

@@ -36,6 +36,7 @@ from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, rais
 from userspace.proxy.shared import Shared
 from userspace.proxy.wheel import Wheel
 from userspace.proxy.wire_intake import WireIntake
+from userspace.tally import Tally
 
 REPORT_SECONDS = 1.0
 SUSPECT_SECONDS = 1.0  # an endpoint that failed here is left out so long without the checker's word
@@ -54,13 +55,15 @@ class Worker:
         log: AccessLog,
         listen_fds: Sequence[int],
         tls_fds: Sequence[int] = (),
+        tally_fd: int | None = None,
     ) -> None:
         self.stopped = asyncio.Event()
         self._loop = loop
         self._log = log
         self._wheel = Wheel(loop)
         here = Here(os.getpid(), settings.zone, time.monotonic, time.monotonic())
-        self._router = Router(here, Env(), self._trouble, settings.router)
+        env = self._env = Env(tally=Tally(tally_fd))
+        self._router = Router(here, env, self._trouble, settings.router)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble
@@ -183,6 +186,7 @@ class Worker:
         gauges["rejected_objects"] = len(self._router.snapshot.rejected)
         totals["log_lines"], totals["log_dropped"] = self._log.lines, self._log.dropped
         totals["observations_dropped"] = shared.observations.dropped
+        totals["tally_evicted"] = self._env.tally.evicted
         self._wire.send({"type": "counters", "counters": shared.counters.report()})
 
     # Ending.
@@ -248,6 +252,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--wire-fd", type=int, required=True)
     parser.add_argument("--listen-fd", type=int, action="append", default=[])
     parser.add_argument("--listen-tls-fd", type=int, action="append", default=[])
+    parser.add_argument("--tally-fd", type=int, help="memory for counts that all workers share")
     parser.add_argument("--settings", default="{}", help="JSON object, see userspace/config/settings.py")
     parser.add_argument("--user", help="drop to this user when started as root")
     return parser.parse_args(argv)
@@ -288,7 +293,7 @@ def _within(descriptors: int, settings: Settings) -> Settings:
 
 async def _serve(settings: Settings, log: AccessLog, given: argparse.Namespace, wire_socket: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    await Worker(loop, settings, log, given.listen_fd, given.listen_tls_fd).run(wire_socket)
+    await Worker(loop, settings, log, given.listen_fd, given.listen_tls_fd, given.tally_fd).run(wire_socket)
 
 
 if __name__ == "__main__":
