@@ -8,6 +8,7 @@ import orjson
 
 from userspace.http.request import Request
 from userspace.plugins.outcome import Reply
+from userspace.plugins.page import page
 from userspace.plugins.template import Template
 
 LOCAL: Final = "local"
@@ -80,4 +81,4 @@ def refusal(conf: Mapping[str, Any]) -> Reply:
     code = int(conf.get("rejected_code", 503))
     if "rejected_msg" in conf:
         return Reply.json(code, {"error_msg": conf["rejected_msg"]})
-    return Reply(code)
+    return page(code)

@@ -7,6 +7,7 @@ from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
 from userspace.plugins.outcome import TEXT, Outcome, Reply
+from userspace.plugins.page import page
 from userspace.plugins.summary import Summary
 from userspace.plugins.template import Template
 from userspace.tally import Numbers
@@ -44,7 +45,7 @@ class ApiBreaker(Filter):
             return None
         code = int(self.conf["break_response_code"])
         if "break_response_body" not in self.conf:
-            return Reply(code)
+            return page(code)
         headers = tuple((name, value.fill(request).encode("utf-8", "surrogateescape")) for name, value in self._headers)
         if not any(name.lower() == b"content-type" for name, _ in headers):
             headers = (TEXT, *headers)
