@@ -33,7 +33,8 @@ class StickyTable:
         self._by_endpoint: dict[Endpoint, bytes] = {}
         if keys is None:
             return
-        for endpoint in endpoints:
+        # An address that is its own last resort is meant where it stands highest.
+        for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.priority):
             if keys.previous is not None:
                 self._by_token[token(keys.previous, upstream_id, endpoint.address)] = endpoint
             current = token(keys.current, upstream_id, endpoint.address)

@@ -35,7 +35,7 @@ def resolved(upstream: Upstream, addresses: Addresses) -> Upstream:
     does, and the name itself while it is not answered.
 
     A name keeps its share of the requests however many addresses it has: with two of them, all other weights double.
-    Two names of one address and port become one endpoint, whose weight is the sum.
+    Two names of one address and port become one endpoint in each priority, whose weight is the sum.
     """
     if upstream.service is not None:
         return replace(upstream, endpoints=_endpoints_of(upstream, addresses.get(SERVICE + upstream.service, ())))
@@ -45,12 +45,13 @@ def resolved(upstream: Upstream, addresses: Addresses) -> Upstream:
     scale = lcm(*(len(each) for each in found.values() if each))
     if scale > _MAX_SCALE or scale * max(endpoint.weight for endpoint in upstream.endpoints) > MAX_WEIGHT:
         scale = 0  # shares as near as whole numbers come: each address counts as much as its name
-    endpoints: dict[str, Endpoint] = {}
+    endpoints: dict[tuple[str, int], Endpoint] = {}
     for endpoint in upstream.endpoints:
         for each in _expanded(endpoint, found.get(endpoint.host), scale):
-            known = endpoints.get(each.address)
+            place = (each.address, each.priority)
+            known = endpoints.get(place)
             weight = min(MAX_WEIGHT, each.weight + (known.weight if known is not None else 0))
-            endpoints[each.address] = replace(known or each, weight=weight)
+            endpoints[place] = replace(known or each, weight=weight)
     return replace(upstream, endpoints=tuple(endpoints.values()))
 
 

@@ -66,3 +66,10 @@ def test_a_rotated_key_is_honoured_and_its_tokens_renewed_until_it_is_dropped() 
 def test_without_keys_nothing_sticks() -> None:
     assert StickyTable("u1", WEB, None).token_of(WEB[0]) is None
     assert NO_TOKENS.endpoint_of(token(NEW, "u1", "10.0.0.1:80")) is None
+
+
+def test_an_address_that_is_its_own_last_resort_is_meant_where_it_stands_highest() -> None:
+    twice = (Endpoint("10.0.0.1", 80, 1, 0), Endpoint("10.0.0.1", 80, 1, 5), Endpoint("10.0.0.1", 80, 1, -5))
+    table = StickyTable("u1", twice, StickyKeys(NEW))
+    assert {table.token_of(endpoint) for endpoint in twice} == {token(NEW, "u1", "10.0.0.1:80")}
+    assert table.endpoint_of(token(NEW, "u1", "10.0.0.1:80")) is twice[1]

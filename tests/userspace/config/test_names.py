@@ -66,6 +66,15 @@ def test_a_name_keeps_its_share(
     assert weights(nodes, addresses) == expected
 
 
+def test_a_name_that_is_its_own_last_resort_stays_so() -> None:
+    nodes = [{"host": "a", "port": 1, "weight": 1, "priority": priority} for priority in (0, -1)]
+    found = resolved(Upstream.from_json({"nodes": nodes}, "u"), {"a": ("10.0.0.1",)}).endpoints
+    assert [(each.address, each.priority, each.weight) for each in found] == [
+        ("10.0.0.1:1", 0, 1),
+        ("10.0.0.1:1", -1, 1),
+    ]
+
+
 def test_without_names_nothing_is_copied() -> None:
     plain = upstream({"10.0.0.1:1": 1})
     assert resolved(plain, {"a": ("10.0.0.2",)}) is plain

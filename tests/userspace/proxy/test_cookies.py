@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from control.model.sticky import Sticky
 from userspace.http.events import Headers
@@ -107,3 +109,22 @@ def test_what_the_endpoint_sets_a_cookie_to(fields: list[bytes], value: bytes | 
 def test_a_cookie_of_the_endpoint_is_kept_back() -> None:
     headers: Headers = [(b"Set-Cookie", b"S=1"), (b"SET-COOKIE", b"S=2; Path=/"), (b"Set-Cookie", b"SS=3")]
     assert without_set_cookie(headers, b"S") == [(b"Set-Cookie", b"SS=3")]
+
+
+@given(st.lists(st.lists(st.sampled_from([b"S", b"=", b";", b" ", b'"', b"~", b"x", b"\xff", b"S=x"])).map(b"".join)))
+def test_whatever_a_client_sends_only_cookies_of_that_name_are_touched(values: list[bytes]) -> None:
+    headers: Headers = [(b"Cookie", value) for value in values]
+
+    def named(among: Headers) -> list[bytes]:
+        pairs = [pair for _, value in among for pair in value.split(b";")]
+        return [pair for pair in pairs if b"=" in pair and pair.partition(b"=")[0].strip(b" \t") == b"S"]
+
+    def others(among: Headers) -> list[bytes]:
+        pairs = [pair.strip(b" \t") for _, value in among for pair in value.split(b";")]
+        return [pair for pair in pairs if pair and pair.partition(b"=")[0].strip(b" \t") != b"S"]
+
+    found, left = take_cookie(headers, b"S")
+    assert (found is None) == (not named(headers)) and named(left) == [] and others(left) == others(headers)
+    changed = change_cookie(headers, b"S", lambda value: b"y")
+    assert len(named(changed)) == len(named(headers)) and others(changed) == others(headers)
+    assert all(pair.partition(b"=")[2] == b"y" for pair in named(changed))
