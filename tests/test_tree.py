@@ -38,7 +38,7 @@ LAW = {
         "userspace.errors", "control.model",
     ),
     "userspace.health": (
-        "userspace.health", "userspace.config", "userspace.http", "userspace.wire", "userspace.proxy.privileges",
+        "userspace.health", "userspace.config", "userspace.wire", "userspace.proxy.privileges",
         "userspace.proxy.wire_intake", "userspace.proxy.tls_connect", "userspace.proxy.tls_contexts", "control.model",
     ),
     "userspace.config": (

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple, cast
 from control.model.health import Active
 from userspace.health.state import Outcome, outcome_of
 from userspace.health.targets import Target
-from userspace.http.proxy_protocol import header
 from userspace.proxy.tls_contexts import ContextError
 
 MAX_STATUS_LINE: Final = 8192  # bytes; an endpoint that sends more without a line end answers no HTTP
@@ -65,10 +64,7 @@ async def _connect(target: Target) -> socket.socket:
     connected = socket.socket(family, socket.SOCK_STREAM)
     connected.setblocking(False)
     try:
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(connected, (target.host, target.port))
-        if target.proxy_protocol:  # an endpoint that expects one hears nothing else
-            await loop.sock_sendall(connected, header(target.proxy_protocol, None))
+        await asyncio.get_running_loop().sock_connect(connected, (target.host, target.port))
     except BaseException:
         connected.close()
         raise

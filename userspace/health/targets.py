@@ -18,7 +18,6 @@ MAX_TARGETS: Final = 20_000
 @dataclass(frozen=True, slots=True)
 class Target:
     """`port` is the probed one. `hostname`: what the Control API calls it. `server`: whom probes ask for, Host and SNI.
-    `proxy_protocol`: the version of the header in front of the probe, 0 for none.
     `endpoints`: `address:port` of those whose state this is, more than one when `checks.active.port` is set."""
 
     upstream: str
@@ -28,7 +27,6 @@ class Target:
     server: str
     endpoints: tuple[str, ...]
     checks: Checks
-    proxy_protocol: int = 0
 
     @property
     def key(self) -> Key:
@@ -50,7 +48,7 @@ def targets_of(upstream: Upstream) -> Mapping[Key, Target]:
         hostname = checks.active.host or host
         server = _server(upstream, endpoints[0]) or hostname
         addresses = tuple(endpoint.address for endpoint in endpoints)
-        target = Target(upstream.id, host, port, hostname, server, addresses, checks, upstream.proxy_protocol)
+        target = Target(upstream.id, host, port, hostname, server, addresses, checks)
         found[target.key] = target
     return found
 

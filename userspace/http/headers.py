@@ -68,6 +68,7 @@ def request_fields(
     port: int,
     trusted: bool | None = None,
     offered: bytes | None = None,
+    ours: frozenset[bytes] = frozenset(),
 ) -> Headers:
     """Return the fields to send to an endpoint.
 
@@ -75,12 +76,14 @@ def request_fields(
     `head.body` asks for (the caller encodes the body accordingly). `host` is what the endpoint shall see; `client` the
     client's address; `port` the port it connected to. `trusted` tells whose word about the client counts, as APISIX's
     trusted_addresses: None (none configured) appends to X-Forwarded-For, False starts it anew, True appends and keeps
-    the -Proto, -Host and -Port that the peer sent. `offered` is the Upgrade to send on.
+    the -Proto, -Host and -Port that the peer sent. `offered` is the Upgrade to send
+    on. `ours` are the X-Forwarded-* that plugins changed: these are as `head` has them, whoever sent it.
     """
     drop = _REWRITTEN | head.connection if head.connection else _REWRITTEN
     kept: Headers = [(b"Host", host)]
     chain = b""
     connection = b"" if offered is None else b"upgrade"
+    believes = trusted is not False or b"x-forwarded-for" in ours
     told: dict[bytes, bytes] = {}
     for pair in head.headers:
         name = pair[0].lower()
@@ -88,16 +91,22 @@ def request_fields(
             kept.append(pair)
         elif name == b"x-forwarded-for":
             chain = chain + b", " + pair[1] if chain else pair[1]
-        elif trusted and name in _SENT_BY_TRUSTED:
-            told[name] = pair[1]
+        elif name in _SENT_BY_TRUSTED and (trusted or name in ours):
+            told[name] = told[name] + b", " + pair[1] if name in told else pair[1]
         elif name == b"te" and _wants_trailers(pair[1], head.connection):
             kept.append((b"TE", b"trailers"))
             connection = b"te, upgrade" if offered is not None else b"te"
     kept.append((b"X-Real-IP", client))
-    kept.append((b"X-Forwarded-For", chain + b", " + client if chain and trusted is not False else client))
+    kept.append((b"X-Forwarded-For", chain + b", " + client if chain and believes else client))
     kept.append((b"X-Forwarded-Proto", told.get(b"x-forwarded-proto", scheme)))
     kept.append((b"X-Forwarded-Host", told.get(b"x-forwarded-host") or head.host.encode("ascii")))
     kept.append((b"X-Forwarded-Port", told.get(b"x-forwarded-port") or b"%d" % port))
+    if ours:
+        kept = [
+            pair
+            for pair in kept
+            if (name := pair[0].lower()) not in ours or name in told or name not in _SENT_BY_TRUSTED
+        ]
     if head.body is CHUNKED:
         kept.append((b"Transfer-Encoding", b"chunked"))
     elif head.body or head.method in _BODY_EXPECTED:

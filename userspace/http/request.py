@@ -64,6 +64,7 @@ class Request:
     response: Any = None  # the Response, from the header filters on
     summary: Any = None  # the Summary, in the log phase
     _params: dict[str, str] | None = None
+    forwarded: frozenset[bytes] = frozenset()  # the X-Forwarded-* that plugins changed: they count whoever sent them
     _state: dict[str, Any] | None = None
     _arguments: dict[str, list[str]] | None = None
     _cookies: dict[str, str] | None = None
@@ -135,18 +136,20 @@ class Request:
                 is_set = True
         if not is_set:
             kept.append((name, value))
-        self._replace_headers(kept)
+        self._replace_headers(kept, lower)
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """Add a field, also where there is one called `name`."""
-        self._replace_headers([*self.head.headers, (name, value)])
+        self._replace_headers([*self.head.headers, (name, value)], name.lower())
 
     def remove_header(self, name: bytes) -> None:
         """Remove all fields called `name`."""
         lower = name.lower()
-        self._replace_headers([pair for pair in self.head.headers if pair[0].lower() != lower])
+        self._replace_headers([pair for pair in self.head.headers if pair[0].lower() != lower], lower)
 
-    def _replace_headers(self, headers: Headers) -> None:
+    def _replace_headers(self, headers: Headers, changed: bytes) -> None:
+        if changed.startswith(b"x-forwarded-"):
+            self.forwarded |= {changed}
         self.head.headers = headers
         self._cookies = None
 

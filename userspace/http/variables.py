@@ -112,6 +112,15 @@ def _request_uri(request: "Request") -> str:
     return request.path if not query else f"{request.path}?{query.decode('latin-1')}"
 
 
+def _upstream_uri(request: "Request") -> str | None:
+    """What a plugin made of path and query for endpoints; nothing while none did."""
+    path, query = request.upstream_path, request.upstream_query
+    if path is None:
+        return None
+    query = request.query if query is None else query
+    return text(path + b"?" + query if query else path)
+
+
 def _basic_user(request: "Request") -> str | None:
     scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")
     if scheme.lower() != b"basic":
@@ -176,7 +185,7 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "server_protocol": lambda r: f"HTTP/{r.head.version}",
     "request": lambda r: f"{r.method} {r.head.target.decode('latin-1')} HTTP/{r.head.version}",
     "remote_addr": lambda r: r.remote_addr,
-    "remote_port": lambda r: str(r.remote_port),
+    "remote_port": lambda r: str(r.remote_port or ""),
     "remote_user": _basic_user,
     "realip_remote_addr": lambda r: r.peer.address,
     "realip_remote_port": lambda r: str(r.peer.port),
@@ -194,6 +203,7 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "upstream_response_time": _summary(lambda s: f"{s.upstream_ms / 1000:.3f}" if s.upstream_address else None),
     "msec": _summary(lambda s: f"{s.started + s.request_ms / 1000:.3f}"),
     "upstream_scheme": lambda r: r.upstream_scheme,
+    "upstream_uri": _upstream_uri,
     "upstream_host": lambda r: text(r.upstream_host),
     "ssl_server_name": _tls("server_name"),
     "ssl_protocol": _tls("protocol"),

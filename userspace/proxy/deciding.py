@@ -4,14 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from userspace.plugins.outcome import Reply
+from userspace.plugins.outcome import FAILED, Reply
 from userspace.plugins.run import Decision
 
 if TYPE_CHECKING:
     from userspace.proxy.shared import Shared
-
-FAILED = Reply.json(500, {"error_msg": "500 Internal Server Error"})
-"""A plugin raised: what it guards stays closed."""
 
 
 class Deciding:

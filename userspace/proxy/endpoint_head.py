@@ -16,7 +16,7 @@ def endpoint_head(request: Request, upstream: Upstream, endpoint: Endpoint, offe
     host = request.upstream_host or host_for(head, upstream, endpoint)
     client = peer.field if request.remote_addr is peer.address else request.remote_addr.encode("ascii")
     scheme = peer.scheme.encode("ascii")
-    fields = request_fields(head, host, client, scheme, peer.server_port, peer.trusted, offered)
+    fields = request_fields(head, host, client, scheme, peer.server_port, peer.trusted, offered, request.forwarded)
     return serialize_request_head(request.method, target_of(request), fields)
 
 

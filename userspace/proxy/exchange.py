@@ -23,6 +23,7 @@ from userspace.plugins.run import Run
 from userspace.proxy import failures
 from userspace.proxy.deciding import Deciding
 from userspace.proxy.forward import Forward
+from userspace.proxy.giving_up import refused_for_length
 from userspace.proxy.hash_sticks import stick_of
 from userspace.proxy.own_answer import error_answer, plugin_answer
 from userspace.proxy.record import CLIENT_CLOSED, record
@@ -125,7 +126,7 @@ class Exchange:
         """Send what has come of the body since."""
         if self.inspects_body:
             self._inspect_body()
-        elif self.forward is not None:
+        elif self.forward is not None and not refused_for_length(self):
             self.forward.push()
 
     @property
@@ -237,10 +238,10 @@ class Exchange:
         """The plugins are through."""
         self.deciding = None
         if reply is not None:
-            self._answer(reply)
+            self.answer_with(reply)
         elif self.route is None:
             self._reply(404, ROUTE_NOT_FOUND)
-        else:
+        elif not refused_for_length(self):
             self._proceed(self.route)
 
     def _proceed(self, route: CompiledRoute) -> None:
@@ -289,7 +290,7 @@ class Exchange:
         keep_alive = self.is_complete and self.client.may_keep_alive(self.head.keep_alive)
         self._finish_with(keep_alive, error_answer(self, status, text, keep_alive))
 
-    def _answer(self, reply: Reply) -> None:
+    def answer_with(self, reply: Reply) -> None:
         """Answer what a plugin says."""
         keep_alive = self.is_complete and self.client.may_keep_alive(self.head.keep_alive)
         self._finish_with(keep_alive, plugin_answer(self, reply, keep_alive))

@@ -42,6 +42,7 @@ RESET: Final = LbError("reset", Source.UPSTREAM, Retry.ALWAYS)
 CLOSED: Final = LbError("closed", Source.UPSTREAM, Retry.ALWAYS)
 TRUNCATED: Final = LbError("truncated", Source.UPSTREAM, Retry.ALWAYS)
 CLIENT_GONE: Final = LbError("gone", Source.CLIENT, Retry.NEVER)
+BODY_TOO_LARGE: Final = LbError("body_too_large", Source.CLIENT, Retry.NEVER)
 TUNNEL_IDLE: Final = LbError("tunnel_idle", Source.CLIENT, Retry.NEVER)
 DRAINED: Final = LbError("drained", Source.INTERNAL, Retry.NEVER)
 

@@ -14,6 +14,7 @@ from userspace.http.upgrade import offers
 from userspace.proxy import failures
 from userspace.proxy.circuit import Circuit
 from userspace.proxy.endpoint_head import endpoint_head, host_for
+from userspace.proxy.giving_up import end_broken
 from userspace.proxy.observations import code_of
 from userspace.proxy.tls_connect import Secure, server_name
 from userspace.proxy.tls_contexts import ContextError
@@ -191,7 +192,10 @@ class Forward:
         """Pass on what the endpoint answered."""
         if events:  # less than a head is nothing that the client could have seen
             self.heard = True
-        self.exchange.answered(events)
+        try:
+            self.exchange.answered(events)
+        except Exception as error:
+            end_broken(self.exchange, error)
 
     def failed(self, error: LbError) -> None:
         """The endpoint could not be reached, or its connection failed before the response was complete."""

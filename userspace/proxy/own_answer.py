@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from userspace.plugins.outcome import Reply
+from userspace.plugins.outcome import FAILED, Reply
 from userspace.plugins.response import Response
 from userspace.proxy.endpoint_head import asks_for_revision
 from userspace.proxy.replies import SERVER, compose, reply
@@ -28,9 +28,13 @@ def plugin_answer(exchange: "Exchange", answer: Reply, keep_alive: bool) -> tupl
     response = Response(answer.status, [SERVER, date, *answer.headers], True)
     body = answer.body
     if exchange.run is not None:
-        exchange.run.header_filter(response)
-        for transform in response.transforms:
-            body = transform(body, True)
+        try:
+            exchange.run.header_filter(response)
+            for transform in response.transforms:
+                body = transform(body, True)
+        except Exception as error:
+            exchange.shared.failed_within(error)
+            response, body = Response(500, [SERVER, date, *FAILED.headers], True), FAILED.body
     headers = [*response.headers, *upstream_status(exchange), *debug_fields(exchange)]
     return response.status, compose(response.status, headers, body, keep_alive, exchange.head.method == "HEAD")
 

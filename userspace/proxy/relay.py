@@ -21,7 +21,7 @@ class Relay:
     """Made for the final head of one response. `status` is what the client gets; `keep_alive` whether its connection
     can go on after it."""
 
-    __slots__ = ("_framing", "_transforms", "keep_alive", "status")
+    __slots__ = ("_framing", "_is_silent", "_transforms", "keep_alive", "status")
 
     def __init__(self, exchange: "Exchange", answer: ResponseHead, out: list[bytes]) -> None:
         """Write the head to `out`."""
@@ -31,6 +31,8 @@ class Relay:
         if exchange.run is not None and exchange.run.changes_answers:
             framed = self._filtered(exchange, answer)
         self.status = framed.status
+        # A plugin may have changed the method or the status, so that the endpoint sends what the client must not get.
+        self._is_silent = not may_have_body(request.method, framed.status) and not exchange.is_switching
         framing = self._framing = relayed_body(request.version, framed.body)
         # An answer ahead of the request's end: what is left of the body would have to be read and thrown away.
         self.keep_alive = (
@@ -56,11 +58,11 @@ class Relay:
             for transform in self._transforms:
                 data = transform(data, True)
             self._write(data, out)
-        if self._framing is CHUNKED:
+        if self._framing is CHUNKED and not self._is_silent:
             out.append(encode_end(list(event.trailers)))
 
     def _write(self, data: bytes, out: list[bytes]) -> None:
-        if not data:
+        if not data or self._is_silent:
             return
         if self._framing is CHUNKED:
             out += encode_chunk(data)
@@ -78,6 +80,8 @@ class Relay:
         if response.transforms and may_have_body(exchange.head.method, response.status):
             self._transforms = response.transforms
             body = CHUNKED
+        elif response.status in (204, 304):
+            body = 0
         reason = answer.reason if response.status == answer.status else REASONS.get(response.status, b"")
         return replace(answer, status=response.status, reason=reason, headers=response.headers, body=body)
 

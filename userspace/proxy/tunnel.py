@@ -26,12 +26,12 @@ class Tunnel(Timed):
         "_client",
         "_client_end",
         "_exchange",
+        "_is_closing",
         "_open",
         "_ticks",
         "_unsent",
         "_upstream",
         "_upstream_end",
-        "is_closing",
     )
 
     def __init__(self, exchange: "Exchange", upstream: "UpstreamConnection", ticks: int) -> None:
@@ -43,7 +43,7 @@ class Tunnel(Timed):
         self._upstream = upstream
         self._ticks = ticks
         self._open = 2
-        self.is_closing = False
+        self._is_closing = False
         self._unsent = 0
         self._client_end = _End(self, client.transport)
         self._upstream_end = _End(self, upstream.transport)
@@ -83,7 +83,7 @@ class Tunnel(Timed):
 
     def moved(self) -> None:
         """Bytes have moved, or may move again."""
-        if not self.is_closing:
+        if not self._is_closing:
             self._exchange.shared.wheel.set(self, self._ticks)
 
     def ended(self) -> None:
@@ -111,7 +111,7 @@ class Tunnel(Timed):
 
     def expired(self) -> None:
         unsent = sum(end.transport.get_write_buffer_size() for end in (self._client_end, self._upstream_end))
-        if self.is_closing:
+        if self._is_closing:
             for end in (self._client_end, self._upstream_end):
                 end.transport.abort()
         elif 0 < unsent < self._unsent:  # slow, not idle: some of what waits was taken
@@ -122,8 +122,8 @@ class Tunnel(Timed):
             self._close()
 
     def _close(self) -> None:
-        if not self.is_closing:
-            self.is_closing = True
+        if not self._is_closing:
+            self._is_closing = True
             self._exchange.shared.wheel.set(self, self._exchange.shared.send_ticks)
         for end in (self._client_end, self._upstream_end):
             end.transport.close()
@@ -132,15 +132,14 @@ class Tunnel(Timed):
 class _End(asyncio.Protocol):
     """One side of a tunnel: what comes from it goes to `other`."""
 
-    __slots__ = ("has_ended", "is_finished", "other", "received", "transport", "tunnel")
+    __slots__ = ("has_ended", "other", "received", "transport", "tunnel")
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport) -> None:
         self.tunnel = tunnel
         self.transport = transport
         self.other = self
         self.received = 0
-        self.has_ended = False  # it sends no more
-        self.is_finished = False  # nor do we: over TLS it counts as closing, and is read on
+        self.has_ended = False
 
     def write(self, data: bytes) -> None:
         if data and not self.transport.is_closing():
@@ -148,7 +147,7 @@ class _End(asyncio.Protocol):
 
     def hold(self, held: bool) -> None:
         """Leave what this side sends to the kernel, or read it."""
-        if self.tunnel.is_closing or (self.transport.is_closing() and not self.is_finished):
+        if self.transport.is_closing():
             return
         if held:
             self.transport.pause_reading()
@@ -164,7 +163,6 @@ class _End(asyncio.Protocol):
         self.has_ended = True
         transport = self.other.transport
         if not transport.is_closing():
-            self.other.is_finished = True
             transport.write_eof()
         self.tunnel.ended()
         return True  # this side may still read

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from userspace.health.probe import MAX_STATUS_LINE, Result, probe, request_of
 from userspace.health.secured import ProbeContexts
 from userspace.health.state import Outcome
 from userspace.health.targets import Target
-from userspace.http.proxy_protocol import header
 from userspace.proxy.tls_contexts import ContextError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -73,19 +71,6 @@ async def test_a_closed_port_is_refused(type: str) -> None:
 async def test_a_tcp_check_only_connects() -> None:
     async with listening(silent) as port:
         assert await probed(at(port, type="tcp")) == Result(Outcome.SUCCESS, "connected")
-
-
-@pytest.mark.parametrize("version", [1, 2])
-async def test_an_endpoint_that_expects_a_proxy_header_gets_one_that_speaks_for_ourselves(version: int) -> None:
-    heard: list[bytes] = []
-
-    async def endpoint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append(await reader.readuntil(b"\r\n\r\n" if version == 1 else b"GET"))
-        writer.write(OK)
-
-    async with listening(endpoint) as port:
-        assert await probed(replace(at(port), proxy_protocol=version)) == Result(Outcome.SUCCESS, "status 200")
-    assert heard[0].startswith(header(version, None))
 
 
 async def test_an_unreachable_address_of_the_other_family_is_a_failure_too() -> None:
