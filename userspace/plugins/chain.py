@@ -12,6 +12,7 @@ from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
 from userspace.plugins.outcome import JSON, TEXT, Outcome, Reply
 from userspace.plugins.registry import FILTERS
+from userspace.plugins.secret_references import with_secrets
 from userspace.routing.expr import Condition, compile_expression, depends_on_body
 
 PHASES: Final = ("rewrite", "access", "before_proxy", "header_filter", "log")
@@ -112,7 +113,7 @@ def _step(name: str, conf: Conf, env: Env, trouble: Callable[[str], None], paren
     meta: Mapping[str, Any] = conf.get("_meta") or {} if isinstance(conf, Mapping) else {}
     priority = int(meta.get("priority", plugin.priority))
     try:
-        filled = fill(plugin.schemas.get("route", {}), dict(conf) if conf else {})
+        filled = fill(plugin.schemas.get("route", {}), dict(with_secrets(conf)) if conf else {})
         filled = {**filled, "_meta": {**meta, "parent": parent}}
         made = FILTERS[name](filled, env)
         condition = compile_expression(meta["filter"]) if meta.get("filter") else None

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from control.model.consumer import Consumer
 from control.model.credential import IDENTITIES, Credential
 from control.model.plugins import is_disabled
+from userspace.plugins.secret_references import with_secrets
 
 
 class Known(NamedTuple):
@@ -68,5 +69,8 @@ class Consumers:
 def _identities(plugins: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
     for name, conf in plugins.items():
         field = IDENTITIES.get(name)
-        if field is not None and not is_disabled(conf) and isinstance(conf.get(field), str):
+        if field is None or is_disabled(conf):
+            continue
+        conf = with_secrets(conf)
+        if isinstance(conf.get(field), str):
             yield (name, conf[field]), conf

@@ -24,6 +24,10 @@ class Reply:
         return cls(status, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE), (JSON, *headers))
 
 
+FAILED: Final = Reply.json(500, {"error_msg": "500 Internal Server Error"})
+"""A plugin raised: what it guards stays closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Go on, or answer with `reply`, after `seconds`."""

@@ -2,7 +2,7 @@
 APISIX does."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from userspace.http.request import Request
@@ -26,21 +26,32 @@ class Template:
         """The variables in it, in order."""
         return tuple(self._names)
 
-    def fill(self, request: Request, escape: Callable[[str], str] | None = None) -> str:
-        """Return the text for a request; `escape` is applied to the values of variables only."""
-        return self.filled(request)[0] if escape is None else self._join(request, escape)[0]
+    def fill(
+        self,
+        request: Request,
+        escape: Callable[[str], str] | None = None,
+        captures: Sequence[str | None] | None = None,
+    ) -> str:
+        """Return the text for a request; `escape` is applied to the values of variables only. With `captures`, `$1` is
+        what the first group of a pattern took."""
+        return self._join(request, escape, captures)[0]
 
     def filled(self, request: Request) -> tuple[str, int]:
         """Return the text for a request, and how many of its variables have a value."""
-        return self._join(request, None)
+        return self._join(request, None, None)
 
-    def _join(self, request: Request, escape: Callable[[str], str] | None) -> tuple[str, int]:
+    def _join(
+        self, request: Request, escape: Callable[[str], str] | None, captures: Sequence[str | None] | None
+    ) -> tuple[str, int]:
         if not self._names:
             return self._parts[0], 0
         out = [self._parts[0]]
         found = 0
         for name, other, part in zip(self._names, self._others, self._parts[1:], strict=True):
-            value = request.var(name)
+            if captures is not None and name.isdigit():
+                value = captures[int(name)] if int(name) < len(captures) else None
+            else:
+                value = request.var(name)
             if value is None:
                 value = other
             if value is not None:
