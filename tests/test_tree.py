@@ -95,6 +95,7 @@ TESTED_ELSEWHERE = {
     "userspace.errors": "a dataclass",
     "userspace.plugins.summary": "a dataclass",
     "userspace.plugins.env": "a dataclass",
+    "userspace.proxy.stream_connect": "test_stream_accept.py connects by it",
     "userspace.proxy.forward": "test_exchange.py, test_upstream.py, test_tries.py",
     "userspace.proxy.deciding": "test_exchange_plugins.py waits through it",
     "userspace.proxy.own_answer": "test_exchange_plugins.py",

@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
         settings = NodeSettings(
             id="local",
             listen=tuple(address(text) for text in args.listen or ["127.0.0.1:9080"]),
+            listen_stream=tuple(address(text) for text in args.listen_stream),
             listen_tls=tuple(address(text) for text in args.listen_tls or ([] if args.listen else [TLS_LISTEN])),
             workers=args.workers,
             metrics=address(args.metrics),
@@ -171,6 +172,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--listen", action="append", metavar="HOST:PORT", help="data plane (default 127.0.0.1:9080)")
     parser.add_argument(
         "--listen-tls", action="append", metavar="HOST:PORT", help=f"with TLS (default {TLS_LISTEN}, without --listen)"
+    )
+    parser.add_argument(
+        "--listen-stream",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="TCP as it is, by stream routes",
     )
     parser.add_argument("--admin-listen", metavar="HOST:PORT", help=f"default {ADMIN_LISTEN}")
     parser.add_argument(

@@ -16,6 +16,7 @@ from userspace.config.dependents import Dependents
 from userspace.config.live import Live
 from userspace.config.merge import REFUSALS, merge, slot_id
 from userspace.config.snapshot import EMPTY, Snapshot, changed_keys
+from userspace.config.streams import Streams
 from userspace.http.request import Request
 from userspace.plugins.chain import EMPTY as NO_PLUGINS
 from userspace.plugins.chain import Chain
@@ -46,6 +47,7 @@ class Router:
         "panics",
         "plugins",
         "snapshot",
+        "streams",
         "table",
     )
 
@@ -60,6 +62,7 @@ class Router:
         env.slots = self
         self.plugins = CompiledPlugins(env, trouble)
         self.certificates = Certificates()
+        self.streams = Streams()
         self.snapshot = EMPTY
         self.live = Live()
         self.table: RoutingTable[CompiledRoute] | UriTable[CompiledRoute] = table_for(mode)
@@ -105,6 +108,7 @@ class Router:
         self._install_upstreams(compiled)
         self.plugins.apply(new, keys)
         self.certificates.apply(new, keys)
+        self.streams.apply(new, keys, self)
         self._install_routes(routes)
 
     def _merged(self, new: Snapshot, id: str) -> Route | None:

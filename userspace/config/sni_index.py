@@ -1,6 +1,6 @@
 """Which certificate a server name gets: exact names first, then `*.parent` for one label, then `*` for any name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -37,6 +37,11 @@ class SniIndex(Generic[T]):
                 self._names[name] = held
             else:
                 self._names.pop(name, None)
+
+    def all(self, name: str) -> Iterator[T]:
+        """Every value whose name fits, in the order in which `find` would take them."""
+        for key in (name, "*." + name.partition(".")[2], "*"):
+            yield from (value for _, value in self._names.get(key, ()))
 
     def find(self, name: str) -> T | None:
         """The value for a normal name; "" is no name, so that only `*` would fit, which it does not."""

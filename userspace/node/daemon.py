@@ -143,11 +143,12 @@ class NodeDaemon:
         self.supervisor = Supervisor(
             *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.pass_on),
             listen_tls=s.listen_tls,
+            listen_stream=s.listen_stream,
         )
         self.supervisor.snapshot(self.source.revision, self.source.objects)
         checking.start()
         await self.supervisor.start()
-        log.info("%d workers accept on %s", s.workers, _listed(s.listen + s.listen_tls))
+        log.info("%d workers accept on %s", s.workers, _listed(s.listen + s.listen_tls + s.listen_stream))
 
     def _tell(self, message: Message) -> None:
         if self.supervisor is not None:

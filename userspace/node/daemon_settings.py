@@ -10,7 +10,8 @@ from userspace.node.forwarding import ForwardingSettings
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """listen: (host, port) of the gateway's listeners, listen_tls: of those for TLS. metrics: likewise, or None.
+    """listen: (host, port) of the gateway's listeners, listen_tls, listen_stream: of those for TLS
+    and for streams. metrics: likewise, or None.
     user: whom workers run as. keyring: what secrets of the store are encrypted with; None: with nothing."""
 
     id: str
@@ -23,3 +24,4 @@ class NodeSettings:
     forwarding: ForwardingSettings | None
     keyring: Keyring | None = None
     listen_tls: tuple[tuple[str, int], ...] = ()
+    listen_stream: tuple[tuple[str, int], ...] = ()

@@ -27,6 +27,13 @@ def add_parser(
     parser.add_argument(
         "--listen-tls", action="append", default=[], metavar="HOST:PORT", help="gateways: the same for TLS; repeatable"
     )
+    parser.add_argument(
+        "--listen-stream",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="gateways: for stream routes",
+    )
     parser.add_argument("--workers", type=int, default=1, help="gateways: worker processes (default %(default)s)")
     parser.add_argument("--user", default="nobody", help="whom workers run as (default %(default)s)")
     parser.add_argument("--metrics", metavar="HOST:PORT", default="127.0.0.1:9091", help="default %(default)s")
@@ -90,6 +97,7 @@ def node_settings(args: argparse.Namespace) -> NodeSettings:
             id=args.id,
             listen=tuple(address(text) for text in args.listen or ["0.0.0.0:80"]),
             listen_tls=tuple(address(text) for text in args.listen_tls),
+            listen_stream=tuple(address(text) for text in args.listen_stream),
             workers=args.workers,
             metrics=address(args.metrics),
             user=args.user,

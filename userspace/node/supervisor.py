@@ -86,6 +86,7 @@ class Supervisor:
         greeting: Callable[[], Sequence[Message]] = tuple,
         to_checker: Callable[[Message], None] = lambda message: None,
         listen_tls: Sequence[tuple[str, int]] = (),
+        listen_stream: Sequence[tuple[str, int]] = (),
     ) -> None:
         """`greeting`: what a worker is told before its configuration. `to_checker` takes what is for the checker."""
         self._greeting = greeting
@@ -102,7 +103,8 @@ class Supervisor:
         self._draining = asyncio.Event()
         self.restarts = 0
         self._tally = shared_memory()  # a worker that is replaced finds what it counted
-        wanted = [*(("--listen-fd", where) for where in listen), *(("--listen-tls-fd", where) for where in listen_tls)]
+        listeners = (("--listen-fd", listen), ("--listen-tls-fd", listen_tls), ("--listen-stream-fd", listen_stream))
+        wanted = [(option, where) for option, places in listeners for where in places]
         self.workers = [
             Worker(str(n), self, [(option, _listener(where, settings.backlog)) for option, where in wanted])
             for n in range(workers)

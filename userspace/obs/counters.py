@@ -25,6 +25,7 @@ TOTALS = (
     "accepted",  # client connections
     "refused",  # client connections answered 503 and closed at once, beyond max_connections
     "refused_client",  # likewise, beyond max_connections_per_client
+    "streams",  # TCP connections carried as they are
     "tls_handshakes",  # those that succeeded; failures are errors "client tls_..."
     "tls_resumed",  # of those, by a ticket
     "retries",

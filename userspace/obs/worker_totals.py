@@ -24,6 +24,7 @@ _TOTALS = {
         "unilb_connections_refused_client_total",
         "Client connections answered 503 at once: over max_connections_per_client.",
     ),
+    "streams": ("unilb_streams_total", "TCP connections of stream listeners."),
     "tls_handshakes": ("unilb_tls_handshakes_total", "TLS handshakes of clients that succeeded."),
     "tls_resumed": ("unilb_tls_resumptions_total", "Of those, the ones that resumed a session."),
     "retries": ("unilb_upstream_retries_total", "Tries after the first of an exchange."),

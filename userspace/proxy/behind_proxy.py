@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from userspace.http.proxy_protocol import HeaderReader, ProxyHeaderError
 from userspace.proxy.accepted import Accepted
 from userspace.proxy.connection import ClientConnection
+from userspace.proxy.stream_accept import StreamAccept
 from userspace.proxy.tls_accept import TlsAccept
 
 if TYPE_CHECKING:
@@ -81,6 +82,16 @@ class BehindProxy(_Proxied, ClientConnection):
 
 class TlsBehindProxy(_Proxied, TlsAccept):
     """TLS behind the header."""
+
+    __slots__ = ("reader",)
+
+    def __init__(self, shared: "Shared") -> None:
+        super().__init__(shared)
+        self.reader = HeaderReader()
+
+
+class StreamBehindProxy(_Proxied, StreamAccept):
+    """A stream behind the header."""
 
     __slots__ = ("reader",)
 

@@ -1,4 +1,4 @@
-"""Accepting on the listening sockets that the node opened and this process inherited: plain ones, and those for TLS."""
+"""Accepting on the listening sockets that the node opened and this process inherited: plain, TLS, streams."""
 
 import asyncio
 import socket
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from userspace.proxy.accepted import Accepted
-from userspace.proxy.behind_proxy import BehindProxy, TlsBehindProxy
+from userspace.proxy.behind_proxy import BehindProxy, StreamBehindProxy, TlsBehindProxy
 from userspace.proxy.connection import ClientConnection
 from userspace.proxy.shared import Shared
+from userspace.proxy.stream_accept import StreamAccept
 from userspace.proxy.tls_accept import TlsAccept
 
 
@@ -17,11 +18,14 @@ class Listener:
 
     __slots__ = ("_servers", "_shared", "_sockets")
 
-    def __init__(self, shared: Shared, fds: Sequence[int], tls_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, shared: Shared, fds: Sequence[int], tls_fds: Sequence[int] = (), stream_fds: Sequence[int] = ()
+    ) -> None:
         self._shared = shared
         self._sockets: list[tuple[socket.socket, type[Accepted], type[Accepted]]] = [
             *((socket.socket(fileno=fd), ClientConnection, BehindProxy) for fd in fds),
             *((socket.socket(fileno=fd), TlsAccept, TlsBehindProxy) for fd in tls_fds),
+            *((socket.socket(fileno=fd), StreamAccept, StreamBehindProxy) for fd in stream_fds),
         ]
         self._servers: list[asyncio.AbstractServer] = []
 

@@ -26,6 +26,7 @@ from userspace.routing.path_rules import PathRules
 
 if TYPE_CHECKING:
     from userspace.proxy.connection import ClientConnection
+    from userspace.proxy.stream_accept import StreamAccept
     from userspace.proxy.tls_accept import TlsAccept
 
 LINGER_SECONDS = 2.0
@@ -45,7 +46,7 @@ class Shared:
         "counters",
         "dates",
         "handshake_ticks",
-        "handshakes",
+        "bare",
         "header_ticks",
         "idle_ticks",
         "is_draining",
@@ -88,7 +89,7 @@ class Shared:
         self.observations = Observations(loop)
         self.connections: set[ClientConnection] = set()
         self.clients = Clients(settings.max_connections_per_client)
-        self.handshakes: set[TlsAccept] = set()
+        self.bare: set[TlsAccept | StreamAccept] = set()  # no HTTP (yet): handshakes, streams
         self.client_contexts = ClientContexts(router.certificates.of_id, settings.trusted_certificates)
         self.server_contexts = ServerContexts(lambda: router.snapshot.ticket_keys, settings.tls_ciphers)
         self.is_draining = False
@@ -127,7 +128,7 @@ class Shared:
 
     def connection_closed(self) -> None:
         """A client connection has ended, or a handshake."""
-        if self.is_draining and not self.connections and not self.handshakes:
+        if self.is_draining and not self.connections and not self.bare:
             self.on_empty()
 
 

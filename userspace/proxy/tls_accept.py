@@ -55,7 +55,7 @@ class TlsAccept(Accepted):
         self._site: Ssl | None = None
 
     def begin(self) -> None:
-        self.shared.handshakes.add(self)
+        self.shared.bare.add(self)
         self.shared.wheel.set(self, self.shared.handshake_ticks)
 
     def data_received(self, data: bytes) -> None:
@@ -79,7 +79,7 @@ class TlsAccept(Accepted):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
-        if self in self.shared.handshakes and not self.is_lingering:
+        if self in self.shared.bare and not self.is_lingering:
             self._fail("closed")
         self._forget()
 
@@ -171,7 +171,7 @@ class TlsAccept(Accepted):
     def _forget(self) -> None:
         self._hello = None
         self.shared.wheel.remove(self)
-        self.shared.handshakes.discard(self)
+        self.shared.bare.discard(self)
         self.leave()
         self.shared.connection_closed()
 

@@ -131,8 +131,8 @@ class TlsConnect(asyncio.Protocol):
         self._shake()
 
     def data_received(self, data: bytes) -> None:
+        self._incoming.write(data)  # the stream's, when the handshake is done
         if not self.done.done():
-            self._incoming.write(data)
             self._shake()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -5,7 +5,7 @@ client's until both connections are gone: it is logged then, once, and a drain c
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from userspace.proxy import failures
 from userspace.proxy.wheel import Timed
@@ -45,8 +45,8 @@ class Tunnel(Timed):
         self._open = 2
         self._is_closing = False
         self._unsent = 0
-        self._client_end = _End(self, client.transport)
-        self._upstream_end = _End(self, upstream.transport)
+        self._client_end = End(self, client.transport)
+        self._upstream_end = End(self, upstream.transport)
         self._client_end.other = self._upstream_end
         self._upstream_end.other = self._client_end
 
@@ -91,7 +91,7 @@ class Tunnel(Timed):
         if self._client_end.has_ended and self._upstream_end.has_ended:
             self._close()
 
-    def lost(self, end: "_End") -> None:
+    def lost(self, end: "End") -> None:
         """A connection is gone."""
         if end is self._client_end:
             self._client.transport = None
@@ -129,17 +129,26 @@ class Tunnel(Timed):
             end.transport.close()
 
 
-class _End(asyncio.Protocol):
-    """One side of a tunnel: what comes from it goes to `other`."""
+class Carrier(Protocol):
+    """Who is told what becomes of two ends."""
 
-    __slots__ = ("has_ended", "other", "received", "transport", "tunnel")
+    def moved(self) -> None: ...
+    def ended(self) -> None: ...
+    def lost(self, end: "End") -> None: ...
 
-    def __init__(self, tunnel: Tunnel, transport: asyncio.Transport) -> None:
+
+class End(asyncio.Protocol):
+    """One side of a tunnel or a stream: what comes from it goes to `other`."""
+
+    __slots__ = ("has_ended", "is_lost", "other", "received", "transport", "tunnel")
+
+    def __init__(self, tunnel: Carrier, transport: asyncio.Transport) -> None:
         self.tunnel = tunnel
         self.transport = transport
         self.other = self
         self.received = 0
         self.has_ended = False
+        self.is_lost = False
 
     def write(self, data: bytes) -> None:
         if data and not self.transport.is_closing():

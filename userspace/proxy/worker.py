@@ -55,6 +55,7 @@ class Worker:
         log: AccessLog,
         listen_fds: Sequence[int],
         tls_fds: Sequence[int] = (),
+        stream_fds: Sequence[int] = (),
         tally_fd: int | None = None,
     ) -> None:
         self.stopped = asyncio.Event()
@@ -72,7 +73,7 @@ class Worker:
         self._shared.observations = Observations(loop, self._observed, self._suspect)
         if tls_fds and not openssl.available:
             self._trouble("TLS: this Python or OpenSSL is not known: no shared tickets, no stapling, default groups")
-        self._listener = Listener(self._shared, listen_fds, tls_fds)
+        self._listener = Listener(self._shared, listen_fds, tls_fds, stream_fds)
         self._wire = WireIntake({"type": "ready", "pid": os.getpid()}, self._take, self._trouble, self._node_gone)
         self._opening: asyncio.Task[None] | None = None
         self._cut: asyncio.TimerHandle | None = None
@@ -212,7 +213,7 @@ class Worker:
     def _cut_rest(self) -> None:
         for connection in list(self._shared.connections):
             connection.cut()
-        for handshake in list(self._shared.handshakes):
+        for handshake in list(self._shared.bare):
             handshake.cut()
         self._finish()
 
@@ -253,6 +254,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--listen-fd", type=int, action="append", default=[])
     parser.add_argument("--listen-tls-fd", type=int, action="append", default=[])
     parser.add_argument("--tally-fd", type=int, help="memory for counts that all workers share")
+    parser.add_argument("--listen-stream-fd", type=int, action="append", default=[])
     parser.add_argument("--settings", default="{}", help="JSON object, see userspace/config/settings.py")
     parser.add_argument("--user", help="drop to this user when started as root")
     return parser.parse_args(argv)
@@ -293,7 +295,8 @@ def _within(descriptors: int, settings: Settings) -> Settings:
 
 async def _serve(settings: Settings, log: AccessLog, given: argparse.Namespace, wire_socket: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    await Worker(loop, settings, log, given.listen_fd, given.listen_tls_fd, given.tally_fd).run(wire_socket)
+    fds = given.listen_fd, given.listen_tls_fd, given.listen_stream_fd
+    await Worker(loop, settings, log, *fds, given.tally_fd).run(wire_socket)
 
 
 if __name__ == "__main__":

@@ -162,4 +162,4 @@ async def test_tls_may_stand_behind_the_header(tmp_path: Path) -> None:
         await untold.say(b"\x16\x03\x01")
         assert await untold.hear_end() == b""
         assert stage.shared.counters.errors["client proxy_header"] == 1
-        await stage.until(lambda: not stage.shared.handshakes)
+        await stage.until(lambda: not stage.shared.bare)

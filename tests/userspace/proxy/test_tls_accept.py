@@ -121,7 +121,7 @@ async def test_bytes_that_are_no_tls_are_refused_and_counted(tmp_path: Path) -> 
             await client.say(data)
             assert not (await client.hear_end()).startswith(b"HTTP")
             assert stage.failures[reason] == 1
-        await stage.until(lambda: not stage.shared.handshakes)
+        await stage.until(lambda: not stage.shared.bare)
 
 
 async def test_a_handshake_takes_its_time_out_and_no_longer(tmp_path: Path) -> None:
@@ -136,9 +136,9 @@ async def test_a_client_that_leaves_during_the_handshake_is_counted(tmp_path: Pa
     async with TlsStage(tmp_path, hello) as stage:
         client = await stage.raw()
         await client.say(b"\x16")
-        await stage.until(lambda: len(stage.shared.handshakes) == 1)
+        await stage.until(lambda: len(stage.shared.bare) == 1)
         client.reset()
-        await stage.until(lambda: not stage.shared.handshakes)
+        await stage.until(lambda: not stage.shared.bare)
         assert stage.failures == {"closed": 1}
 
 
@@ -147,9 +147,9 @@ async def test_handshakes_count_as_connections(tmp_path: Path) -> None:
         first, second, third = [await stage.raw() for _ in range(3)]
         await third.is_reset()
         await stage.until(lambda: stage.shared.counters.totals["refused"] == 1)
-        assert len(stage.shared.handshakes) == 2
+        assert len(stage.shared.bare) == 2
         first.reset()
-        await stage.until(lambda: len(stage.shared.handshakes) == 1)
+        await stage.until(lambda: len(stage.shared.bare) == 1)
         assert await ask(await stage.secure()) == b"HTTP/1.1 200 OK"
         second.reset()
 
@@ -287,7 +287,7 @@ async def test_a_drain_waits_for_connections_and_cuts_handshakes(tmp_path: Path)
     async with TlsStage(tmp_path, hello) as stage:
         ended: list[bool] = []
         raw = await stage.raw()
-        await stage.until(lambda: len(stage.shared.handshakes) == 1)
+        await stage.until(lambda: len(stage.shared.bare) == 1)
         stage.shared.is_draining = True
         stage.shared.on_empty = lambda: ended.append(True)
         client = await stage.secure()
@@ -295,7 +295,7 @@ async def test_a_drain_waits_for_connections_and_cuts_handshakes(tmp_path: Path)
         await client.close()
         await stage.until(lambda: not stage.shared.connections)
         assert not ended
-        for handshake in list(stage.shared.handshakes):
+        for handshake in list(stage.shared.bare):
             handshake.cut()
         assert ended
         assert await raw.is_reset() is False

@@ -49,7 +49,7 @@ class TlsStage(Stage):
 
     async def __aexit__(self, *error: Any) -> None:
         self.tls_listener.close()
-        for handshake in list(self.shared.handshakes):
+        for handshake in list(self.shared.bare):
             handshake.cut()
         await super().__aexit__(*error)
 
