@@ -22,7 +22,7 @@ setup: $(BIN)/.installed .build/native/.made ## Install Debian packages and the 
 run: setup ## Build the lab, publish a load balancer, show traffic on three paths (ONCE=1: tear down and exit)
 	@$(BIN)/unilb lab demo $(if $(ONCE),--once)
 
-test: setup .build/npm/.installed .build/apisix-client/.installed ## Lint, type check and run every test
+test: setup .build/npm/.installed .build/apisix-client/.installed .build/sslyze/.installed ## Lint, type check and run every test
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest
 
@@ -77,7 +77,12 @@ CLIENTS := tests/control/clients
 	@npm ci --prefix $(@D) --silent --no-audit --no-fund
 	@touch $@
 
+# The same for the scanner of TLS servers.
+.build/sslyze/.installed: tests/userspace/proxy/sslyze/requirements.txt | $(BIN)/.installed
+
 .build/apisix-client/.installed: $(CLIENTS)/requirements.txt | $(BIN)/.installed
+
+.build/sslyze/.installed .build/apisix-client/.installed:
 	@echo "setup: installing Python packages from $<"
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/pip install -q --disable-pip-version-check -r $<

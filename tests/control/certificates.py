@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 LIFE = datetime.timedelta(days=36500)
@@ -44,7 +44,10 @@ class Authority:
         """A certificate for `name` with the chain behind it, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(name, self.name, key, datetime.timedelta(days=days), start)
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        use = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        for extension in (x509.SubjectAlternativeName([x509.DNSName(name)]), issuer, use):
+            builder = builder.add_extension(extension, False)
         for extension in extensions:
             builder = builder.add_extension(extension, False)
         return _pem(builder.sign(self.key, hashes.SHA256())) + self.chain, _key_pem(key)
@@ -52,7 +55,9 @@ class Authority:
     def below(self, name: str) -> "Authority":
         """An authority that this one vouches for."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _pem(_authority(_builder(name, self.name, key)).sign(self.key, hashes.SHA256()))
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = _authority(_builder(name, self.name, key), key).add_extension(issuer, False)
+        certificate = _pem(builder.sign(self.key, hashes.SHA256()))
         return Authority(name, key, certificate, certificate + self.chain)
 
 
@@ -60,11 +65,20 @@ class Authority:
 def authority(name: str = "root") -> Authority:
     """A root."""
     key = ec.generate_private_key(ec.SECP256R1())
-    return Authority(name, key, _pem(_authority(_builder(name, name, key)).sign(key, hashes.SHA256())))
+    return Authority(name, key, _pem(_authority(_builder(name, name, key), key).sign(key, hashes.SHA256())))
 
 
-def _authority(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
-    return builder.add_extension(x509.BasicConstraints(True, None), True)
+def _authority(builder: x509.CertificateBuilder, key: _Key) -> x509.CertificateBuilder:
+    uses = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    usage = x509.KeyUsage(
+        **dict.fromkeys(uses, False), key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False
+    )
+    name = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    return (
+        builder.add_extension(x509.BasicConstraints(True, None), True)
+        .add_extension(usage, True)
+        .add_extension(name, False)
+    )
 
 
 def _builder(
