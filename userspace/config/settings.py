@@ -49,6 +49,7 @@ class Settings:
     max_inspected_body_bytes: int = _number(1 << 20, 0, 1 << 30)  # longer ones have no post_arg_x and graphql_x
     max_request_body_bytes: int = _number(0, 0, 1 << 62)  # beyond it 413; 0 = any
     allow_connect: bool = False  # CONNECT goes to routes that list it; else 405
+    https_port: int = _number(0, 0, 65535)  # where redirects to https lead; 0 = the first listener for TLS, else 443
     fallback_sni: str = ""  # the server name of clients that send none; "" = they are refused
     tls_ciphers: str = ""  # of TLS 1.2, by OpenSSL's names; "" = Mozilla's "intermediate"
     trusted_certificates: str = ""  # a file: who vouches for endpoints (tls.verify); "" = whom the system trusts

@@ -33,7 +33,7 @@ class RealIp:
         found: tuple[str, int | None] | None = None
         entries = b",".join(values).split(b",") if self._is_list else values[:1]
         for entry in reversed(entries):
-            parsed = _address(entry.strip(b" \t"))
+            parsed = parse_client(entry.strip(b" \t").decode("latin-1"))
             if parsed is None:
                 break  # what stands before it was written by whoever wrote this
             found = parsed
@@ -44,19 +44,22 @@ class RealIp:
             request.remote_port = found[1] if found[1] is not None else request.remote_port
 
 
-def _address(text: bytes) -> tuple[str, int | None] | None:
-    """`192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`, or None."""
-    try:
-        written = text.decode("ascii")
-        if written.startswith("["):
-            written, _, rest = written[1:].partition("]")
-            port = rest.removeprefix(":")
-        elif written.count(":") == 1:
-            written, _, port = written.partition(":")
-        else:
-            port = ""
-        if port and not (port.isdigit() and 0 < int(port) < 65536):
+def parse_client(text: str) -> tuple[str, int | None] | None:
+    """Return (address, port if there is one) of "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]" or
+    "[2001:db8::1]:80"; None for anything else."""
+    host, colon, port = text, "", ""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+        if not bracket or colon not in ("", ":") or ":" not in host:
             return None
-        return plain_address(written), int(port) if port else None
+    elif text.count(":") == 1:
+        host, colon, port = text.partition(":")
+    try:
+        address = plain_address(host)
     except ValueError:
         return None
+    if not colon:
+        return address, None
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536
+    return (address, int(port)) if is_port else None

@@ -63,7 +63,7 @@ class Worker:
         self._log = log
         self._wheel = Wheel(loop)
         here = Here(os.getpid(), settings.zone, time.monotonic, time.monotonic())
-        env = self._env = Env(tally=Tally(tally_fd))
+        env = self._env = Env(tally=Tally(tally_fd), https_port=settings.https_port or port_of(tls_fds))
         self._router = Router(here, env, self._trouble, settings.router)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._shared.on_empty = self._finish
@@ -242,6 +242,14 @@ class Worker:
             # Nobody may be reading standard error any more.
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"worker {os.getpid()}: {text}\n")
+
+
+def port_of(fds: Sequence[int]) -> int | None:
+    """The port of the first of some listening sockets."""
+    for fd in fds:
+        with socket.socket(fileno=os.dup(fd)) as listening:
+            return int(listening.getsockname()[1])
+    return None
 
 
 def _nothing() -> None:

@@ -54,6 +54,7 @@ _SETTINGS: Final = {
     "apisix.match_uri_encoded_slash": "match_uri_encoded_slash",
     "apisix.show_upstream_status_in_response_header": "show_upstream_status_in_response_header",
     "apisix.trusted_addresses": "trusted_addresses",
+    "plugin_attr.redirect.https_port": "https_port",
     "graphql.max_size": "max_inspected_body_bytes",
 }
 # What the records of a file leave out of its servers' configuration (nginx's own, in `http_config`).

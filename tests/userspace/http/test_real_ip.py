@@ -1,7 +1,7 @@
 import pytest
 
 from tests.requests import PEER, request
-from userspace.http.real_ip import RealIp
+from userspace.http.real_ip import RealIp, parse_client
 
 PROXY = PEER._replace(address="10.0.0.1", field=b"10.0.0.1")
 OURS = ("10.0.0.0/8", "::1")
@@ -45,3 +45,10 @@ def test_nobody_elses_word_counts() -> None:
 
 def test_without_networks_there_is_nothing_to_do() -> None:
     assert RealIp("X-Real-IP", OURS, False) and not RealIp("X-Real-IP", (), False)
+
+
+def test_addresses_and_ports_as_people_write_them() -> None:
+    assert parse_client("::ffff:1.2.3.4") == ("1.2.3.4", None)
+    assert parse_client("[2001:DB8::0]") == ("2001:db8::", None)
+    bad = ("", ":80", "[::1", "[::1]x", "[1.2.3.4]", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:x", "a.b:80", "1.2.3")
+    assert [text for text in bad if parse_client(text) is not None] == []

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 from pathlib import Path
 
 import orjson
@@ -15,7 +16,7 @@ from tests.userspace.proxy.stage import PATIENCE, Speaker, get, hello
 from userspace.config.settings import Settings
 from userspace.obs.exposition import render
 from userspace.obs.worker_totals import WorkerTotals
-from userspace.proxy.worker import _within
+from userspace.proxy.worker import _within, port_of
 
 
 async def fetch(worker: WorkerProcess, path: str = "/") -> tuple[bytes, bytes]:
@@ -226,6 +227,13 @@ async def test_it_refuses_to_start_with_a_clear_word(
     async with WorkerProcess(tmp_path, hello, *options, **settings) as worker:
         code, errors = await worker.end()
         assert code == 2 and text in errors
+
+
+def test_redirects_to_https_lead_to_the_first_listener_for_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        assert port_of([first.fileno(), second.fileno()]) == first.getsockname()[1]
+        assert first.getsockname()[1] != 0  # it is open still
+    assert port_of([]) is None
 
 
 def test_max_connections_stays_within_the_descriptors(capsys: pytest.CaptureFixture[str]) -> None:

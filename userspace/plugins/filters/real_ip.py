@@ -1,9 +1,8 @@
 """real-ip: the client's address is taken from the request. For everything after it, that is the client."""
 
-from ipaddress import ip_address
-
+from userspace.http.real_ip import parse_client
 from userspace.http.request import Request
-from userspace.net import Networks, plain_address
+from userspace.net import Networks
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
 from userspace.plugins.outcome import Outcome
@@ -24,7 +23,7 @@ class RealIp(Filter):
         text = self._told(request)
         told = parse_client(text) if text is not None else None
         if told is not None:
-            request.remote_addr, request.remote_port = told
+            request.remote_addr, request.remote_port = told[0], told[1] or 0
         return None
 
     def _told(self, request: Request) -> str | None:
@@ -42,24 +41,3 @@ class RealIp(Filter):
                     return address
             return chain[0]
         return chain[-1]
-
-
-def parse_client(text: str) -> tuple[str, int] | None:
-    """Return (address, port, 0 when there is none) of "1.2.3.4", "1.2.3.4:80", "::1", "[::1]" or "[::1]:80"."""
-    host, colon, port = text, "", ""
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        colon, port = rest[:1], rest[1:]
-        if not bracket or colon not in ("", ":") or ":" not in host:
-            return None
-    elif text.count(":") == 1:
-        host, colon, port = text.partition(":")
-    try:
-        ip_address(host)
-        address = plain_address(host)
-    except ValueError:
-        return None
-    if not colon:
-        return address, 0
-    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536
-    return (address, int(port)) if is_port else None

@@ -4,7 +4,6 @@ import pytest
 
 from tests.requests import request
 from tests.userspace.plugins.filters.filter_of import filter_of
-from userspace.plugins.filters.real_ip import parse_client
 
 OURS = ("192.0.2.7", 40000)
 CHAIN = "http_x_forwarded_for"
@@ -43,10 +42,3 @@ def test_who_the_client_is(conf: dict[str, Any], fields: list[str], expected: tu
     assert (one.remote_addr, one.remote_port) == expected
     assert one.var("realip_remote_addr") == "192.0.2.7"
     assert one.var("remote_port") == (str(expected[1]) if expected[1] else "")
-
-
-def test_addresses_and_ports_as_people_write_them() -> None:
-    assert parse_client("::ffff:1.2.3.4") == ("1.2.3.4", 0)
-    assert parse_client("[2001:DB8::0]") == ("2001:db8::", 0)
-    bad = ("", ":80", "[::1", "[::1]x", "[1.2.3.4]", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:x", "a.b:80", "1.2.3")
-    assert [text for text in bad if parse_client(text) is not None] == []
