@@ -10,7 +10,7 @@ import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from control.model.keys import CONFIGURATION, PREFIXES
 from control.model.node import Node
@@ -135,7 +135,7 @@ class NodeDaemon:
     async def _start_workers(self) -> None:
         s = self.settings
         me = self.me or self.snapshot.nodes.get(s.id)
-        worker = s.worker if s.worker.zone or me is None else replace(s.worker, zone=me.zone)
+        worker = s.worker_of(me)
         checking = self.checking = Checking(
             worker, s.user, self._tell, lambda: (self.source.revision, self.source.objects)
         )

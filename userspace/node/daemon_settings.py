@@ -1,9 +1,10 @@
 """What a node is told when it starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from control.model.encryption import Keyring
+from control.model.node import Node
 from userspace.config.settings import Settings
 from userspace.node.forwarding import ForwardingSettings
 
@@ -25,3 +26,7 @@ class NodeSettings:
     keyring: Keyring | None = None
     listen_tls: tuple[tuple[str, int], ...] = ()
     listen_stream: tuple[tuple[str, int], ...] = ()
+
+    def worker_of(self, me: Node | None) -> Settings:
+        """Return the settings of workers on the node `me`, if the store knows it: they stand in its zone."""
+        return self.worker if self.worker.zone or me is None else replace(self.worker, zone=me.zone)

@@ -1,9 +1,11 @@
 """The command line of `unilb node`."""
 
 import argparse
+from dataclasses import replace
 
 import pytest
 
+from control.model.node import Node
 from userspace.config.settings import SettingsError
 from userspace.node import options
 
@@ -19,6 +21,15 @@ def test_defaults() -> None:
     assert (settings.listen, settings.workers, settings.user) == ((("0.0.0.0", 80),), 1, "nobody")
     assert settings.forwarding is not None
     assert settings.forwarding.sizes.flows == 131072
+
+
+def test_workers_stand_in_the_zone_of_their_node_unless_told_otherwise() -> None:
+    settings = options.node_settings(parsed("--id", "gw1", "--store", "etcd://h"))
+    me = Node("gw1", "gateway", "a", "10.1.0.11", ())
+    assert settings.worker_of(None).zone == ""
+    assert settings.worker_of(me).zone == "a"
+    told = replace(settings, worker=replace(settings.worker, zone="b"))
+    assert told.worker_of(me).zone == "b"
 
 
 def test_a_session_takes_two_flows() -> None:
