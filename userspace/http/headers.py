@@ -22,6 +22,7 @@ _REWRITTEN: Final = (
 _RESPONSE_DROPPED: Final = HOP_BY_HOP | {b"content-length"}
 _SENT_BY_TRUSTED: Final = frozenset(_OURS[1:4])
 
+_COUNTED: Final = frozenset(("OPTIONS", "TRACE"))  # RFC 9110 section 7.6.2: their Max-Forwards counts hops
 _BODY_EXPECTED: Final = frozenset(("POST", "PUT", "PATCH"))  # RFC 9110 section 8.6: say so when there is none
 
 _NOTHING: Final[frozenset[bytes]] = frozenset()
@@ -111,11 +112,24 @@ def request_fields(
         kept.append((b"Transfer-Encoding", b"chunked"))
     elif head.body or head.method in _BODY_EXPECTED:
         kept.append((b"Content-Length", b"%d" % head.body))
+    if head.method in _COUNTED:
+        kept = [(name, _one_hop_less(name, value)) for name, value in kept]
     if connection:
         kept.append((b"Connection", connection))
     if offered is not None:
         kept.append((b"Upgrade", offered))
     return kept
+
+
+def may_go_on(head: RequestHead) -> bool:
+    """False when the client wants an answer of the hop that we are (Max-Forwards: 0)."""
+    return head.method not in _COUNTED or first_value(head.headers, b"max-forwards") != b"0"
+
+
+def _one_hop_less(name: bytes, value: bytes) -> bytes:
+    if name.lower() != b"max-forwards" or not value.isdigit() or len(value) > 9:
+        return value
+    return b"%d" % max(0, int(value) - 1)
 
 
 def request_trailers(trailers: Sequence[tuple[bytes, bytes]]) -> Headers:

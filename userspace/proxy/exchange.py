@@ -15,7 +15,7 @@ from userspace.errors import LbError
 from userspace.http.body_variables import BodyWanted
 from userspace.http.events import CHUNKED, Body, EndOfMessage, Event, ProtocolError, RequestHead, ResponseHead
 from userspace.http.framing import is_tunnel
-from userspace.http.headers import request_trailers
+from userspace.http.headers import may_go_on, request_trailers
 from userspace.http.request import Request
 from userspace.plugins.chain import EMPTY as NO_PLUGINS
 from userspace.plugins.outcome import Reply
@@ -247,6 +247,9 @@ class Exchange:
     def _proceed(self, route: CompiledRoute) -> None:
         """Nothing speaks against it: on to an endpoint."""
         request = self.request
+        if not may_go_on(self.head):
+            self.answer_with(Reply(200 if self.head.method == "OPTIONS" else 501, headers=()))
+            return
         slot = request.upstream_slot
         compiled = self.compiled = route.upstream if slot is None else slot.compiled
         key = "" if compiled.key_of is None else compiled.key_of(request)

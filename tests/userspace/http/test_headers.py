@@ -6,6 +6,7 @@ from userspace.http.headers import (
     HOP_BY_HOP,
     connection_options,
     first_value,
+    may_go_on,
     request_fields,
     request_trailers,
     response_fields,
@@ -129,6 +130,23 @@ def test_a_client_that_takes_trailers_is_asked_for_them_in_our_own_name(
     assert [pair for pair in sent if pair[0] in (b"TE", b"Connection")] == (
         [(b"TE", b"trailers"), (b"Connection", b"te")] if goes_on else []
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "goes_on", "passed"),
+    [
+        ("OPTIONS", b"3", True, b"2"),
+        ("TRACE", b"10", True, b"9"),
+        ("TRACE", b"0", False, b"0"),
+        ("OPTIONS", b"many", True, b"many"),
+        ("OPTIONS", b"9" * 12, True, b"9" * 12),
+        ("GET", b"0", True, b"0"),
+    ],
+)
+def test_max_forwards_counts_hops_of_two_methods(method: str, sent: bytes, goes_on: bool, passed: bytes) -> None:
+    fields = [(b"Max-Forwards", sent)]
+    assert may_go_on(request(list(fields), method=method)) is goes_on
+    assert first_value(to_endpoint(fields, method=method), b"max-forwards") == passed
 
 
 def test_trailers_go_on_without_what_a_head_may_not_bring_either() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.userspace.proxy.stage import DATE, Speaker, Stage, get, hello
 
 
@@ -147,6 +149,17 @@ async def test_trailers_of_a_request_reach_the_endpoint_without_what_is_ours(tmp
         await client.hear_message()
     assert b"\r\nTE: trailers\r\n" in heads[0] and b"\r\nConnection: te\r\n" in heads[0]
     assert heads[1] == b"\r\nX-Sum: 7\r\n\r\n"
+
+
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", b"200"), ("TRACE", b"501")])
+async def test_a_request_that_may_go_no_further_is_answered_here(tmp_path: Path, method: str, status: bytes) -> None:
+    async with Stage(tmp_path, hello) as stage:
+        client = await stage.client()
+        for hops in (b"1", b"0"):
+            await client.say(get("/", f"Max-Forwards: {hops.decode()}").replace(b"GET", method.encode()))
+            head, body = await client.hear_message()
+        assert head.startswith(b"HTTP/1.1 " + status) and body == b""
+        assert stage.endpoint.accepted == 1
 
 
 async def test_interim_responses_are_passed_on_to_http_1_1_only(tmp_path: Path) -> None:
