@@ -6,6 +6,7 @@ is ROUTER: routes and neighbours that the helpers look up are real.
 
 import ctypes
 import os
+import random
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
@@ -21,6 +23,9 @@ from userspace.node.abi import DropReason, Event
 from userspace.node.maps import Table
 
 TC_ACT_OK, TC_ACT_SHOT, TC_ACT_REDIRECT = 0, 2, 7
+XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT = 0, 1, 2, 3, 4
+# Rows say what they expect in TC's words.
+SAME = {XDP_DROP: TC_ACT_SHOT, XDP_PASS: TC_ACT_OK, XDP_TX: TC_ACT_REDIRECT, XDP_REDIRECT: TC_ACT_REDIRECT}
 ROUTER_MAC, SELF_MAC = "02:00:00:00:00:01", "02:00:00:00:00:0a"
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -73,9 +78,14 @@ def packet_namespace() -> Iterator[int]:
             "addr add 10.0.0.10/24 dev u0",
             f"neigh add 10.0.0.1 lladdr {ROUTER_MAC} dev u0 nud permanent",
             "route add default via 10.0.0.1",
+            "route add 203.0.113.99 via 10.0.0.1 mtu lock 1400",
+            "addr add 2001:db8::10/64 dev u0 nodad",
+            f"-6 neigh add 2001:db8::1 lladdr {ROUTER_MAC} dev u0 nud permanent",
+            "-6 route add default via 2001:db8::1",
         ):
             subprocess.run(["ip", *line.split()], check=True)
-        subprocess.run(["sysctl", "-qw", "net.ipv4.conf.all.forwarding=1"], check=True)
+        for name in ("net.ipv4.conf.all.forwarding", "net.ipv6.conf.all.forwarding"):
+            subprocess.run(["sysctl", "-qw", f"{name}=1"], check=True)
         yield _ifindex("u0")
     finally:
         _libc.setns(home, CLONE_NEWNET)
@@ -87,16 +97,26 @@ def _ifindex(name: str) -> int:
     return int(out.split(":")[0])
 
 
-def run_case(case: Case, program: int, tables: dict[str, Table], ifindex: int, flags: int) -> None:
+def run(program: int, packet: bytes, ifindex: int, flags: int = 0, is_xdp: bool = False) -> bpf.TestRun:
+    """Run a program on one packet that came in by the device; the verdict is TC's word for it."""
+    if is_xdp:
+        context = struct.pack("=IIIIII", 0, len(packet), 0, ifindex, 0, 0)
+        ran = bpf.test_run(program, packet, context)
+        return bpf.TestRun(SAME[ran.verdict], ran.packet, ran.duration_ns)
+    context = bytearray(192)
+    struct.pack_into("=II", context, 36, ifindex, ifindex)
+    return bpf.test_run(program, packet, bytes(context), flags=flags)
+
+
+def run_case(
+    case: Case, program: int, tables: dict[str, Table], ifindex: int, flags: int = 0, is_xdp: bool = False
+) -> None:
     """Run one row and compare verdict, every byte of the packet, and every counter."""
     clear(tables)
     for entry in case.before:
         tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
     counters = counted(tables)
-    context = bytearray(192)
-    struct.pack_into("=II", context, 36, ifindex, ifindex)
-    packet = bytes(case.packet_in)
-    ran = bpf.test_run(program, packet, bytes(context), flags=flags)
+    ran = run(program, bytes(case.packet_in), ifindex, flags, is_xdp)
     grown = {key: now - counters[key] for key, now in counted(tables).items() if now != counters[key]}
     assert (ran.verdict, grown) == (case.verdict, named(case.counters)), f"{case.name}: verdict, counters"
     if case.packet_out is not None:
@@ -105,9 +125,19 @@ def run_case(case: Case, program: int, tables: dict[str, Table], ifindex: int, f
         assert ran.packet == expected, f"{case.name}\n--- expected\n{shown[0]}\n--- got\n{shown[1]}"
 
 
+def damaged(packet: bytes, rng: random.Random, least: int) -> bytes:
+    """Return the packet cut, padded, or with bytes changed; at least `least` bytes, as test runs demand of IPv4."""
+    broken = bytearray(packet)
+    for _ in range(rng.randint(1, 4)):
+        broken[rng.randrange(12, len(broken))] = rng.choice((0, 0xFF, rng.randrange(256)))
+    length = rng.choice((len(broken), rng.randint(min(least, len(broken)), len(broken)), len(broken) + 8))
+    length = max(length, least)
+    return bytes(broken[:length].ljust(length, b"\0"))
+
+
 def clear(tables: dict[str, Table]) -> None:
     """Empty every hash that a row may write."""
-    for name in ("sessions", "endpoints", "vteps", "services", "owned", "toa_trusted"):
+    for name in ("sessions", "endpoints", "hosts", "vteps", "services", "owned", "toa_trusted", "path_mtus"):
         for key, _ in tables[name].items() if name in tables else ():
             tables[name].delete(key)
 
@@ -127,14 +157,22 @@ def flow(saddr: str, sport: int, daddr: str, dport: int, vni: int = 0, proto: in
     return abi.Flow(saddr=abi.addr(saddr), daddr=abi.addr(daddr), sport=sport, dport=dport, vni=vni, proto=proto)
 
 
+def ip(src: str, dst: str, **fields: object) -> Packet:
+    """Return an IP header of the addresses' family; `ttl`, `tos`, `len` in IPv4's words, `len` of the whole packet."""
+    if ":" not in src:
+        return IP(src=src, dst=dst, **fields)
+    words = {"ttl": "hlim", "tos": "tc", "len": "plen"}
+    return IPv6(src=src, dst=dst, **{words[k]: v - 40 if k == "len" else v for k, v in fields.items()})  # type: ignore[operator]
+
+
 def tcp(src: str, sport: int, dst: str, dport: int, flags: str = "S", **fields: object) -> Packet:
     """Return IP/TCP with usual values; `options`, `seq`, `ack`, `window` as in scapy; `ttl`, `tos` of the IP header."""
-    ip = {key: fields.pop(key) for key in ("ttl", "tos", "id", "frag", "len", "ihl", "options_ip") if key in fields}
-    return IP(src=src, dst=dst, **ip) / TCP(sport=sport, dport=dport, flags=flags, **fields)
+    outer = {key: fields.pop(key) for key in ("ttl", "tos", "id", "frag", "len", "ihl") if key in fields}
+    return ip(src, dst, **outer) / TCP(sport=sport, dport=dport, flags=flags, **fields)
 
 
-def udp(src: str, sport: int, dst: str, dport: int, **fields: object) -> Packet:
-    return IP(src=src, dst=dst) / UDP(sport=sport, dport=dport, **fields)
+def udp(src: str, sport: int, dst: str, dport: int, ttl: int = 64, **fields: object) -> Packet:
+    return ip(src, dst, ttl=ttl) / UDP(sport=sport, dport=dport, **fields)
 
 
 def arrives(packet: Packet) -> Packet:

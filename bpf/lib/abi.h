@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define ABI_VERSION 1
+#define ABI_VERSION 2
 
 /* One prime for every Maglev ring. 65537 is Katran's; 16381 keeps 64 services in 8 MiB and is still
  * >= 100 slots per target up to 160 targets. */
@@ -44,6 +44,8 @@ enum tcp_seen {
 	SEEN_FIN = 4,
 	SEEN_RST = 8,
 	SEEN_PEER = 16, /* the other direction has sent a segment without SYN: its socket exists */
+	SEEN_PEER_FIN = 32, /* what the other direction has shown, so that ageing asks one entry */
+	SEEN_PEER_RST = 64,
 };
 
 /* One direction of an FNAT session. `peer` is the flow of the other direction as that arrives;
@@ -53,25 +55,38 @@ enum tcp_seen {
  * count packets as they arrive; *_ns is bpf_ktime_get_ns(). */
 struct session {
 	struct flow peer;
-	__u8 direction;	     /* enum direction */
-	__u8 tcp_seen;	     /* enum tcp_seen */
-	__be16 tunnel_sport; /* outer UDP source port, constant per session */
+	__u8 direction;		 /* enum direction */
+	__u8 tcp_seen;		 /* enum tcp_seen */
+	__be16 tunnel_sport;	 /* outer UDP source port, constant per session */
+	__u32 target;		 /* L4 tier: index of `targets`; 0 for none */
+	__u32 target_generation; /* of that entry when the session began */
+	__u32 account;		 /* index of `accounts`; 0 for none */
+	__u32 ack;		 /* the last acknowledgement number seen this way, host order */
 	__u64 created_ns;
 	__u64 last_seen_ns;
 	__u64 packets;
 	__u64 bytes;
 };
-_Static_assert(sizeof(struct session) == 80, "abi");
+_Static_assert(sizeof(struct session) == 96, "abi");
 
 /* What a unique IP stands for. Key of `endpoints`: the unique IP (struct addr). */
 struct endpoint {
 	struct addr addr; /* in its VPC */
 	struct addr vtep;
 	__u32 vni;
-	__u8 mac[6]; /* of the VM: ARP is never spoken */
-	__u16 mtu;   /* of the inner packet, bytes */
+	__u8 mac[6];   /* of the VM: ARP is never spoken */
+	__u16 mtu;     /* of the inner packet, bytes */
+	__u32 account; /* of its VPC: index of `accounts` */
 };
-_Static_assert(sizeof(struct endpoint) == 44, "abi");
+_Static_assert(sizeof(struct endpoint) == 48, "abi");
+
+/* A machine of a VPC by its address there. Key of `hosts`, for L4 nodes, whose sessions know no
+ * unique IP. */
+struct host_key {
+	struct addr addr;
+	__u32 vni;
+};
+_Static_assert(sizeof(struct host_key) == 20, "abi");
 
 /* Who may send into a VNI. The entry with a zero vtep says that the VNI exists at all. Key of
  * `vteps`. */
@@ -99,40 +114,97 @@ _Static_assert(sizeof(struct service_key) == 20, "abi");
  * A new ring is written to a free slot first and becomes the service's by this one update. */
 struct service {
 	__u32 ring;
-	__u32 pad;
+	__u32 account; /* index of `accounts` */
 };
 _Static_assert(sizeof(struct service) == 8, "abi");
 
-/* A gateway that a ring may name. Index 0 is never a target, so an unwritten ring entry is found
- * out. */
+enum target_state {
+	TARGET_UP = 0,
+	TARGET_DOWN = 1, /* its sessions end: see userspace/node/ageing.py */
+};
+
+/* Where a ring may send a session: a gateway, or a backend, in a VPC when vni is not 0. Index 0 is
+ * never a target, so an unwritten ring entry is found out. An index that is used anew has another
+ * generation: sessions of the one before are none of its. */
 struct target {
 	struct addr addr;
 	__be16 port;
-	__u16 pad;
+	__u8 state; /* enum target_state */
+	__u8 pad;
+	__u32 vni;
+	__u32 generation;
 };
-_Static_assert(sizeof(struct target) == 20, "abi");
+_Static_assert(sizeof(struct target) == 28, "abi");
+
+/* What one VIP's port (L4 nodes) or one VPC (gateways) has carried. Per CPU; index 0 is everything
+ * that belongs to none. */
+struct account {
+	__u64 packets[2]; /* by direction: forward, reply */
+	__u64 bytes[2];
+	__u64 sessions; /* opened */
+};
+_Static_assert(sizeof(struct account) == 40, "abi");
 
 /* Value of `owned`: why packets to this address are the datapath's business. */
 enum owned {
 	OWNED_VIP = 1,
 	OWNED_LADDR = 2,
+	OWNED_TUNNEL = 3, /* VXLAN to this machine: never in the map */
 };
 
 /* The machine itself: the one entry of `machine`. */
 struct machine {
 	struct addr underlay; /* source of VXLAN packets, and the address they are accepted on */
 	__u32 underlay_ifindex;
-	__u32 vpc_ifindex; /* the device that the unique IPs are routed to */
-	__u8 vpc_mac[6];   /* of that device */
-	__u8 inner_mac[6]; /* what VMs know as the gateway's MAC */
-	__u32 laddr_count; /* entries 0 .. laddr_count - 1 of `laddrs` are valid */
-	__u16 port_min;	   /* FNAT local ports, inclusive */
+	__u32 vpc_ifindex;	/* the device that the unique IPs are routed to */
+	__u8 vpc_mac[6];	/* of that device */
+	__u8 inner_mac[6];	/* what VMs know as the gateway's MAC */
+	__u32 vpc_peer_ifindex; /* the other end of that device: how XDP delivers to it */
+	__u32 laddr_count;	/* entries 0 .. laddr_count - 1 of `laddrs` are IPv4 */
+	__u32 laddr6_count;	/* and as many after them IPv6 */
+	__u16 port_min;		/* FNAT local ports, inclusive */
 	__u16 port_max;
-	__u16 toa_mss; /* MSS offered to clients at the L4 tier: leaves room for the TOA option */
+	__u16 mtu;     /* of the underlay device */
 	__u8 toa_kind; /* 254 unless configured */
 	__u8 pad;
 };
-_Static_assert(sizeof(struct machine) == 48, "abi");
+_Static_assert(sizeof(struct machine) == 56, "abi");
+
+/* What the way to a VTEP carries, as its routers have said. Key of `path_mtus`: the VTEP. */
+struct path_mtu {
+	__u64 learnt_ns;
+	__u32 mtu; /* of the outer packet, bytes */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct path_mtu) == 16, "abi");
+
+/* A second's share of ICMP errors that one CPU may send: the one entry of `icmp_budget`. */
+struct budget {
+	__u64 second;
+	__u64 spent;
+};
+_Static_assert(sizeof(struct budget) == 16, "abi");
+
+/* Who watches drops: the one entry of `drop_watch`. `unilb drops` renews until_ns while it runs. */
+struct watch {
+	__u64 until_ns;
+	__u32 every; /* one event for so many drops, per CPU */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct watch) == 16, "abi");
+
+#define EVENT_BYTES 64
+
+/* A dropped packet, as `drop_events` tells it. */
+struct drop_event {
+	__u64 at_ns;
+	struct flow flow; /* what could be parsed of it */
+	__u32 reason;	  /* enum drop_reason */
+	__u32 len;	  /* of the frame */
+	__u32 captured;	  /* of which so many bytes follow */
+	__u8 bytes[EVENT_BYTES];
+};
+_Static_assert(sizeof(struct drop_event) == 128, "abi");
 
 /* The client of a connection that the L4 tier opened, as its TOA option says. Socket storage. */
 struct client {
@@ -147,9 +219,9 @@ _Static_assert(sizeof(struct client) == 20, "abi");
 enum drop_reason {
 	DROP_NONE = 0,
 	DROP_MALFORMED,	      /* truncated, or lengths that contradict each other */
-	DROP_FRAGMENT,	      /* an IPv4 fragment: its ports are unknown */
-	DROP_IP_OPTIONS,      /* an IPv4 header longer than 20 bytes */
-	DROP_PROTOCOL,	      /* neither TCP nor anything a service is defined for */
+	DROP_FRAGMENT,	      /* a fragment: its ports are unknown */
+	DROP_IP_OPTIONS,      /* an IPv4 header longer than 20 bytes, or IPv6 extension headers */
+	DROP_PROTOCOL,	      /* neither TCP, UDP, ICMP echo nor an ICMP error */
 	DROP_TTL_EXPIRED,     /* would leave with TTL 0 */
 	DROP_NO_SERVICE,      /* a VIP, but nothing is published on this port */
 	DROP_NO_TARGET,	      /* the service's ring is empty */
@@ -168,8 +240,11 @@ enum drop_reason {
 	DROP_VTEP_UNKNOWN,    /* this VTEP hosts no endpoint of that VNI */
 	DROP_INNER_MAC,	      /* the inner frame is not addressed to this gateway */
 	DROP_INNER_PROTOCOL,  /* the inner frame carries no IPv4 */
-	DROP_ECN,      /* congestion experienced outside, not ECN-capable inside (RFC 6040) */
-	DROP_INTERNAL, /* a helper failed that does not fail; see the node's log */
+	DROP_ECN,	   /* congestion experienced outside, not ECN-capable inside (RFC 6040) */
+	DROP_ICMP_QUOTE,   /* an ICMP error that quotes no packet of the session's, or too little */
+	DROP_TARGET_DOWN,  /* the session's target is down; its end is on its way */
+	DROP_NO_NEIGHBOUR, /* XDP: the next hop's MAC is not known yet; the stack is asked for it */
+	DROP_INTERNAL,	   /* a helper failed that does not fail; see the node's log */
 	DROP_REASONS,
 };
 
@@ -186,6 +261,11 @@ enum event {
 	EVENT_ENCAP,
 	EVENT_DECAP,
 	EVENT_NEIGH_SLOW, /* no neighbour entry yet: the kernel resolved it */
+	EVENT_ICMP_TRANSLATED,
+	EVENT_ICMP_TOO_BIG, /* sent to who sent more than the way takes */
+	EVENT_ICMP_LIMITED, /* not sent: the second's budget was spent */
+	EVENT_PATH_MTU,	    /* learnt from the underlay */
+	EVENT_ECHO,	    /* a VIP answered a ping */
 	EVENTS,
 };
 

@@ -31,4 +31,12 @@ static __always_inline int addr_equal(const struct addr *a, const struct addr *b
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
+/* True for ::ffff:a.b.c.d. */
+static __always_inline int addr_is_v4(const struct addr *addr)
+{
+	const u32 *word = (const u32 *)addr->bytes;
+
+	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
+}
+
 #endif

@@ -24,14 +24,14 @@ static __always_inline int ecn_lost(u8 outer_tos, u8 inner_tos)
 }
 
 /* Carries an outer congestion mark into the inner header. Returns 0 or a negative errno. */
-static __always_inline int ecn_decap(struct __sk_buff *skb, const struct packet *pkt, u8 outer_tos)
+static __always_inline int ecn_decap(ctx_t *ctx, const struct packet *pkt, u8 outer_tos)
 {
 	u8 tos = pkt->tos | ECN_CE;
 
 	if ((outer_tos & ECN_MASK) != ECN_CE || tos == pkt->tos)
 		return 0;
-	return bpf_l3_csum_replace(skb, pkt->l3 + IPV4_CSUM, bpf_htons(pkt->tos), bpf_htons(tos), 2)
-		   ?: bpf_skb_store_bytes(skb, pkt->l3 + IPV4_TOS, &tos, 1, 0);
+	return ctx_csum_l3(ctx, pkt->l3 + IPV4_CSUM, bpf_htons(pkt->tos), bpf_htons(tos), 2)
+		   ?: ctx_store(ctx, pkt->l3 + IPV4_TOS, &tos, 1);
 }
 
 #endif

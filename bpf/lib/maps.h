@@ -7,7 +7,9 @@
 #ifndef UNILB_MAPS_H
 #define UNILB_MAPS_H
 
-#include "abi.h"
+#include "parse.h"
+
+#define DROP_RING_BYTES 262144
 
 /* Both directions of every session. Written by the programs, aged by the node. A plain hash, not
  * LRU: an LRU evicts one half of a pair (Cilium #29305), and under a SYN flood it evicts the
@@ -17,6 +19,10 @@ BPF_TABLE_PINNED("hash", struct flow, struct session, sessions, MAX_FLOWS, PIN_D
 /* unique IP -> VPC endpoint. Written by the node from the store's VPCs. */
 BPF_TABLE_PINNED("hash", struct addr, struct endpoint, endpoints, MAX_ENDPOINTS,
 		 PIN_DIR "/endpoints");
+
+/* The same endpoints by (VPC address, VNI), for L4 nodes that send straight to backends; its
+ * value's addr is the unique IP. Written by the node. */
+BPF_TABLE_PINNED("hash", struct host_key, struct endpoint, hosts, MAX_ENDPOINTS, PIN_DIR "/hosts");
 
 /* (VTEP, VNI) pairs that may send to this gateway, with what they sent. Written by the node. */
 BPF_TABLE_PINNED("hash", struct vtep_key, struct traffic, vteps, MAX_ENDPOINTS, PIN_DIR "/vteps");
@@ -40,8 +46,43 @@ BPF_TABLE_PINNED("hash", struct addr, u32, toa_trusted, MAX_OWNED, PIN_DIR "/toa
 
 BPF_TABLE_PINNED("array", u32, struct machine, machine, 1, PIN_DIR "/machine");
 
+/* What VIPs and VPCs have carried. Written by the programs per CPU, read by the node, which gives
+ * out the indices. */
+BPF_TABLE_PINNED("percpu_array", u32, struct account, accounts, MAX_ACCOUNTS, PIN_DIR "/accounts");
+
+/* VTEP -> what the way there carries. An LRU: to forget one costs a lost packet, not a session.
+ * Written by the programs from the underlay's ICMP. */
+BPF_TABLE_PINNED("lru_hash", struct addr, struct path_mtu, path_mtus, 1024, PIN_DIR "/path_mtus");
+BPF_TABLE_PINNED("percpu_array", u32, struct budget, icmp_budget, 1, PIN_DIR "/icmp_budget");
+
+/* Drops as they happen, for `unilb drops`: 2048 events, then none until it reads. */
+BPF_TABLE_PINNED("array", u32, struct watch, drop_watch, 1, PIN_DIR "/drop_watch");
+struct drop_events_table_t {
+	int key;
+	u32 leaf;
+	int (*ringbuf_output)(void *, u64, u64);
+	void *(*ringbuf_reserve)(u64);
+	void (*ringbuf_discard)(void *, u64);
+	void (*ringbuf_submit)(void *, u64);
+	u32 max_entries;
+};
+__attribute__((
+    section("maps/ringbuf:" PIN_DIR "/drop_events"))) struct drop_events_table_t drop_events = {
+    .max_entries = DROP_RING_BYTES};
+
 /* enum drop_reason and enum event. Written by the programs per CPU, summed by the node. */
 BPF_TABLE_PINNED("percpu_array", u32, u64, drops, DROP_REASONS, PIN_DIR "/drops");
 BPF_TABLE_PINNED("percpu_array", u32, u64, events, EVENTS, PIN_DIR "/events");
+
+/* What would not fit on a program's 512 bytes of stack. Per CPU, and a program is not interrupted
+ * by another of its hook: nothing in it outlives one packet. */
+#define SCRATCH_BYTES 128
+struct scratch {
+	struct packet outer;	 /* as it arrived */
+	struct packet inner;	 /* what its tunnel carries; l3 is 0 when there is none */
+	struct session session;	 /* about to be inserted */
+	u8 bytes[SCRATCH_BYTES]; /* an ICMP error about to be written */
+};
+BPF_PERCPU_ARRAY(scratch, struct scratch, 1);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* Lowers the offer to `limit` bytes when it is higher. A SYN without the option stays as it is: its
  * sender means 536. Returns 0 or a negative errno. */
-static __always_inline int mss_clamp(struct __sk_buff *skb, const struct packet *pkt, u16 limit)
+static __always_inline int mss_clamp(ctx_t *ctx, const struct packet *pkt, u16 limit)
 {
 	u32 at = pkt->l4 + TCP_MIN_LEN;
 	u32 end = pkt->l4 + pkt->tcp_doff * 4;
@@ -20,7 +20,7 @@ static __always_inline int mss_clamp(struct __sk_buff *skb, const struct packet 
 		u8 option[4] = {};
 		__be16 old, new = bpf_htons(limit);
 
-		if (at + 4 > end || bpf_skb_load_bytes(skb, at, option, 4))
+		if (at + 4 > end || ctx_load(ctx, at, option, 4))
 			return 0;
 		if (option[0] == TCPOPT_END)
 			return 0;
@@ -40,13 +40,12 @@ static __always_inline int mss_clamp(struct __sk_buff *skb, const struct packet 
 		/* At an odd offset the value's bytes straddle two checksum words: swap both (RFC
 		 * 1624). */
 		if (at & 1)
-			return bpf_l4_csum_replace(
-				   skb, pkt->l4 + TCP_CSUM,
-				   bpf_htons(bpf_ntohs(old) << 8 | bpf_ntohs(old) >> 8),
-				   bpf_htons((u16)(limit << 8 | limit >> 8)), 2)
-				   ?: bpf_skb_store_bytes(skb, at + 2, &new, 2, 0);
-		return bpf_l4_csum_replace(skb, pkt->l4 + TCP_CSUM, old, new, 2)
-			   ?: bpf_skb_store_bytes(skb, at + 2, &new, 2, 0);
+			return ctx_csum_l4(ctx, pkt->l4 + TCP_CSUM,
+					   bpf_htons(bpf_ntohs(old) << 8 | bpf_ntohs(old) >> 8),
+					   bpf_htons((u16)(limit << 8 | limit >> 8)), 2)
+				   ?: ctx_store(ctx, at + 2, &new, 2);
+		return ctx_csum_l4(ctx, pkt->l4 + TCP_CSUM, old, new, 2)
+			   ?: ctx_store(ctx, at + 2, &new, 2);
 	}
 	return 0;
 }

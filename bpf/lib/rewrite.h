@@ -1,4 +1,4 @@
-/* rewrite.h: change addresses, ports and TTL of an IPv4 packet in place.
+/* rewrite.h: change addresses, ports and TTL of a packet in place.
  *
  * Everything goes through the checksum helpers. A direct write of IPv4 addresses gives right bytes
  * on the wire and a wrong skb->csum on a NIC that delivers CHECKSUM_COMPLETE (research: e15), and
@@ -12,49 +12,103 @@
 #define IPV4_TTL   8
 #define IPV4_CSUM  10
 #define IPV4_SADDR 12
+#define IPV6_SADDR 8
+#define IPV6_HOPS  7
 #define TCP_CSUM   16
 #define UDP_CSUM   6
+#define ICMP_CSUM  2
+#define ICMP_ID	   4
 
 static __always_inline u32 l4_csum_offset(const struct packet *pkt)
 {
-	return pkt->l4 + (pkt->flow.proto == IPPROTO_TCP ? TCP_CSUM : UDP_CSUM);
+	switch (pkt->flow.proto) {
+	case IPPROTO_TCP:
+		return pkt->l4 + TCP_CSUM;
+	case IPPROTO_UDP:
+		return pkt->l4 + UDP_CSUM;
+	default:
+		return pkt->l4 + ICMP_CSUM;
+	}
 }
 
-/* A UDP checksum of 0 means "none" and stays so; a computed 0 becomes 0xffff (RFC 768). */
+/* A UDP checksum of 0 means "none" and stays; one that becomes 0 is written as ffff. */
 static __always_inline u64 l4_csum_flags(const struct packet *pkt)
 {
 	return pkt->flow.proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 }
 
+/* The flags for a change of the pseudo-header. */
+static __always_inline u64 pseudo_flags(const struct packet *pkt)
+{
+	return BPF_F_PSEUDO_HDR | (pkt->v6 ? CSUM_IPV6 : 0) | l4_csum_flags(pkt);
+}
+
+/* Returns what the checksums of the packet change by when its addresses become `ends`. A mapped
+ * IPv4 address differs from another in its last four bytes only, so one sum serves both families.
+ */
+static __always_inline u64 addresses_diff(const struct flow *from, const struct addr ends[2])
+{
+	return bpf_csum_diff((__be32 *)&from->saddr, 32, (__be32 *)ends, 32, 0);
+}
+
+/* Writes the addresses `ends` (source, destination) and lowers the TTL by `hops`. The checksum of
+ * TCP, UDP and ICMPv6 covers them, ICMP's does not. Returns 0 or a negative errno. */
+static __always_inline int rewrite_addresses(ctx_t *ctx, const struct packet *pkt,
+					     struct addr ends[2], u8 hops)
+{
+	u64 diff = addresses_diff(&pkt->flow, ends);
+	u8 ttl = pkt->ttl - hops;
+	__be32 v4[2];
+	int err = 0;
+
+	if (pkt->flow.proto != IPPROTO_ICMP)
+		err = ctx_csum_l4(ctx, l4_csum_offset(pkt), 0, diff, pseudo_flags(pkt));
+	if (pkt->v6) {
+		err = err ?: ctx_store(ctx, pkt->l3 + IPV6_SADDR, ends, 32);
+		if (hops)
+			err = err ?: ctx_store_unbalanced(ctx, pkt->l3 + IPV6_HOPS, &ttl, 1);
+		return err;
+	}
+	err = err ?: ctx_csum_l3(ctx, pkt->l3 + IPV4_CSUM, 0, diff, 0);
+	v4[0] = v4_from_addr(&ends[0]);
+	v4[1] = v4_from_addr(&ends[1]);
+	err = err ?: ctx_store(ctx, pkt->l3 + IPV4_SADDR, v4, 8);
+	if (!hops)
+		return err;
+	/* TTL is the high byte of a 16-bit word of the header. */
+	err = err
+		  ?: ctx_csum_l3(ctx, pkt->l3 + IPV4_CSUM, bpf_htons((u16)(pkt->ttl << 8)),
+				 bpf_htons((u16)(ttl << 8)), 2);
+	return err ?: ctx_store(ctx, pkt->l3 + IPV4_TTL, &ttl, 1);
+}
+
 /* Makes the packet leave as the other end of `peer`: from (peer.daddr, peer.dport) to (peer.saddr,
  * peer.sport), with its TTL lowered by `hops`. Returns 0, or a negative errno when a header could
  * not be made writable. */
-static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *pkt,
-				   const struct flow *peer, u8 hops)
+static __always_inline int rewrite(ctx_t *ctx, const struct packet *pkt, const struct flow *peer,
+				   u8 hops)
 {
-	__be32 from[3] = {v4_from_addr(&pkt->flow.saddr), v4_from_addr(&pkt->flow.daddr),
-			  bpf_htonl((u32)pkt->ttl << 24)};
-	__be32 to[3] = {v4_from_addr(&peer->daddr), v4_from_addr(&peer->saddr),
-			bpf_htonl((u32)(pkt->ttl - hops) << 24)};
-	u32 old_ports = (u32)pkt->flow.sport | (u32)pkt->flow.dport << 16;
-	u32 new_ports = (u32)peer->dport | (u32)peer->sport << 16;
+	struct addr ends[2] = {peer->daddr, peer->saddr};
 	u32 csum = l4_csum_offset(pkt);
 	u64 flags = l4_csum_flags(pkt);
-	u8 ttl = pkt->ttl - hops;
+	u32 old_ports, new_ports;
+	u8 is_udp = pkt->flow.proto == IPPROTO_UDP;
+	__be16 old_id, new_id, old_csum = 0;
 	int err;
 
-	/* TTL is the high byte of a 16-bit word of the header, as in from[2] and to[2]. */
-	err =
-	    bpf_l3_csum_replace(skb, pkt->l3 + IPV4_CSUM, 0, bpf_csum_diff(from, 12, to, 12, 0), 0);
-	err = err
-		  ?: bpf_l4_csum_replace(skb, csum, 0, bpf_csum_diff(from, 8, to, 8, 0),
-					 flags | BPF_F_PSEUDO_HDR);
-	err = err ?: bpf_l4_csum_replace(skb, csum, old_ports, new_ports, flags | 4);
-	err = err ?: bpf_skb_store_bytes(skb, pkt->l3 + IPV4_SADDR, to, 8, 0);
-	err = err ?: bpf_skb_store_bytes(skb, pkt->l4, &new_ports, 4, 0);
-	if (hops)
-		err = err ?: bpf_skb_store_bytes(skb, pkt->l3 + IPV4_TTL, &ttl, 1, 0);
-	return err;
+	err = rewrite_addresses(ctx, pkt, ends, hops);
+	if (pkt->is_echo) {
+		old_id = pkt->flow.sport | pkt->flow.dport; /* one of them is 0 */
+		new_id = peer->sport | peer->dport;
+		err = err ?: ctx_csum_l4(ctx, csum, old_id, new_id, 2);
+		return err ?: ctx_store(ctx, pkt->l4 + ICMP_ID, &new_id, 2);
+	}
+	old_ports = (u32)pkt->flow.sport | (u32)pkt->flow.dport << 16;
+	new_ports = (u32)peer->dport | (u32)peer->sport << 16;
+	if (is_udp && !ctx_load(ctx, csum, &old_csum, 2) && !old_csum)
+		return err ?: ctx_store_unbalanced(ctx, pkt->l4, &new_ports, 4);
+	err = err ?: ctx_csum_l4(ctx, csum, old_ports, new_ports, flags | 4);
+	return err ?: ctx_store(ctx, pkt->l4, &new_ports, 4);
 }
 
 #endif

@@ -5,17 +5,14 @@
 
 #include "session.h"
 
-/* Returns the target of this flow, or NULL when the ring is empty. The same flow gives the same
- * target on every L4 node that holds the same ring. */
-static __always_inline struct target *ring_target(const struct service *service,
-						  const struct flow *flow)
+/* Returns the number of this flow's target, or 0 when the ring is empty. The same flow gives the
+ * same target on every L4 node that holds the same ring. */
+static __always_inline u32 ring_target(const struct service *service, const struct flow *flow)
 {
 	u32 slot = service->ring * RING_SIZE + flow_hash(flow) % RING_SIZE;
 	u32 *index = rings.lookup(&slot);
 
-	if (!index || !*index)
-		return 0;
-	return targets.lookup(index);
+	return index ? *index : 0;
 }
 
 #endif

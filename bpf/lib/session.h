@@ -6,7 +6,6 @@
 #ifndef UNILB_SESSION_H
 #define UNILB_SESSION_H
 
-#include <uapi/asm-generic/errno-base.h>
 #include "parse.h"
 #include "verdict.h"
 
@@ -36,10 +35,16 @@ static __always_inline u32 flow_hash(const struct flow *flow)
 	return hash ^ (hash >> 16);
 }
 
+/* A reset counts from the number that its receiver expects next and a little beyond (RFC 5961
+ * section 3): who cannot see the connection shall not shorten its session. */
+#define RST_WINDOW (1 << 20)
+
 static __always_inline u8 seen_of(const struct packet *pkt)
 {
 	u8 seen = pkt->syn ? SEEN_SYN : SEEN_DATA;
 
+	if (pkt->flow.proto != IPPROTO_TCP)
+		return SEEN_DATA;
 	if (pkt->fin)
 		seen |= SEEN_FIN;
 	if (pkt->rst)
@@ -47,37 +52,53 @@ static __always_inline u8 seen_of(const struct packet *pkt)
 	return seen;
 }
 
+static __always_inline int rst_counts(const struct packet *pkt, const struct session *peer)
+{
+	return peer && (!(peer->tcp_seen & SEEN_DATA) || pkt->seq - peer->ack < RST_WINDOW);
+}
+
+/* Adds the packet to the account of the session's VIP or VPC. */
+static __always_inline void account_packet(const struct session *session, const struct packet *pkt)
+{
+	u32 index = session->account, reply = session->direction == DIRECTION_REPLY;
+	struct account *account = accounts.lookup(&index);
+
+	if (!account)
+		return;
+	account->packets[reply] += 1;
+	account->bytes[reply] += pkt->ip_len;
+}
+
 /* Notes that the packet passed. Plain adds: two CPUs in one direction at once may lose a count,
- * never a session. */
+ * never a session. A direction that goes on after its RST has not ended. */
 static __always_inline void session_touch(struct session *session, const struct packet *pkt)
 {
-	u8 seen = session->tcp_seen;
+	u8 seen = session->tcp_seen, now = seen_of(pkt);
+	struct session *peer;
 
 	session->last_seen_ns = bpf_ktime_get_ns();
 	session->packets += 1;
 	session->bytes += pkt->ip_len;
-	if (pkt->flow.proto != IPPROTO_TCP)
+	account_packet(session, pkt);
+	if (pkt->ack && !pkt->rst)
+		session->ack = pkt->ack_seq;
+	if (!pkt->rst && !pkt->fin && !(seen & SEEN_RST) && (now & ~seen) == 0)
 		return;
-	if (!pkt->syn && !(seen & SEEN_DATA)) {
-		struct session *peer = sessions.lookup(&session->peer);
-
-		if (peer)
-			peer->tcp_seen |= SEEN_PEER;
-	}
-	seen |= seen_of(pkt);
-	if (seen != session->tcp_seen)
-		session->tcp_seen |= seen;
+	peer = sessions.lookup(&session->peer);
+	if (pkt->rst && !rst_counts(pkt, peer))
+		now &= ~SEEN_RST;
+	seen = (seen & ~SEEN_RST) | now;
+	if (peer)
+		peer->tcp_seen =
+		    (peer->tcp_seen & ~SEEN_PEER_RST) | (seen & SEEN_DATA ? SEEN_PEER : 0) |
+		    (seen & SEEN_FIN ? SEEN_PEER_FIN : 0) | (seen & SEEN_RST ? SEEN_PEER_RST : 0);
+	session->tcp_seen = seen;
 }
 
 /* True when a SYN on this session's flow begins a new one: either end has said FIN or RST. */
 static __always_inline int session_closing(const struct session *session)
 {
-	struct session *peer;
-
-	if (session->tcp_seen & (SEEN_FIN | SEEN_RST))
-		return 1;
-	peer = sessions.lookup((struct flow *)&session->peer);
-	return !peer || (peer->tcp_seen & (SEEN_FIN | SEEN_RST));
+	return session->tcp_seen & (SEEN_FIN | SEEN_RST | SEEN_PEER_FIN | SEEN_PEER_RST);
 }
 
 static __always_inline void session_remove(struct flow *flow, struct session *session)
@@ -95,12 +116,15 @@ static __always_inline int claim_port(const struct flow *flow, struct flow *repl
 				      const struct machine *machine, struct session *session)
 {
 	u32 span = machine->port_max - machine->port_min + 1;
+	int v4 = addr_is_v4(&reply->saddr);
+	u32 laddr_count = v4 ? machine->laddr_count : machine->laddr6_count;
+	u32 first = v4 ? 0 : machine->laddr_count;
 	u32 hash = flow_hash(flow);
 
-	if (!machine->laddr_count || !span)
+	if (!laddr_count || !span)
 		return DROP_NO_LADDR;
 	for (int i = 0; i < PORT_PROBES; i++) {
-		u32 index = (hash >> 16) % machine->laddr_count;
+		u32 index = first + (hash >> 16) % laddr_count;
 		struct addr *laddr = laddrs.lookup(&index);
 		int err;
 
@@ -119,34 +143,57 @@ static __always_inline int claim_port(const struct flow *flow, struct flow *repl
 	return DROP_PORTS_EXHAUSTED;
 }
 
-/* Opens a session for the packet's flow. `reply` holds the remote end (saddr, sport), vni and
- * proto, and receives the claimed local end. Returns enum drop_reason; on DROP_NONE both entries
- * exist. Not counted as seen: the caller touches the session that it finds next. */
-static __always_inline int session_open(const struct packet *pkt, struct flow *reply,
-					const struct machine *machine)
+/* Returns room for a session that is about to be opened, all zero. */
+static __always_inline struct session *session_blank(void)
 {
-	struct session session = {};
+	struct scratch *room;
+	u32 zero = 0;
+
+	room = scratch.lookup(&zero);
+	if (!room)
+		return 0;
+	__builtin_memset(&room->session, 0, sizeof(room->session));
+	return &room->session;
+}
+
+static __always_inline void account_session(u32 index)
+{
+	struct account *account = accounts.lookup(&index);
+
+	if (account)
+		account->sessions += 1;
+}
+
+/* Opens a session for the packet's flow. `session` says its account and target. `reply` holds the
+ * remote end (saddr, sport), vni and proto, and receives the claimed local end. Returns enum
+ * drop_reason; on DROP_NONE both entries exist. Not counted as seen: the caller touches the session
+ * that it finds next. */
+static __always_inline int session_open(const struct packet *pkt, struct flow *reply,
+					const struct machine *machine, struct session *session)
+{
 	int reason;
 	int err;
 
-	session.created_ns = session.last_seen_ns = bpf_ktime_get_ns();
-	session.tunnel_sport =
+	session->created_ns = session->last_seen_ns = bpf_ktime_get_ns();
+	session->tunnel_sport =
 	    bpf_htons(TUNNEL_SPORT_MIN + (flow_hash(&pkt->flow) & TUNNEL_SPORT_MASK));
-	session.direction = DIRECTION_REPLY;
-	session.peer = pkt->flow;
-	reason = claim_port(&pkt->flow, reply, machine, &session);
+	session->direction = DIRECTION_REPLY;
+	session->peer = pkt->flow;
+	reason = claim_port(&pkt->flow, reply, machine, session);
 	if (reason != DROP_NONE)
 		return reason;
-	session.direction = DIRECTION_FORWARD;
-	session.peer = *reply;
-	err = sessions.insert((struct flow *)&pkt->flow, &session);
+	session->direction = DIRECTION_FORWARD;
+	session->peer = *reply;
+	err = sessions.insert((struct flow *)&pkt->flow, session);
 	if (err)
 		sessions.delete(reply);
 	if (err && err != -EEXIST)
 		return DROP_TABLE_FULL;
 	/* -EEXIST: the same SYN on another CPU was first; its session serves this packet too. */
-	if (!err)
+	if (!err) {
 		count(EVENT_SESSION_NEW);
+		account_session(session->account);
+	}
 	return DROP_NONE;
 }
 

@@ -8,6 +8,7 @@
 #define UNILB_VXLAN_H
 
 #include "ecn.h"
+#include "icmp.h"
 #include "verdict.h"
 
 #define VXLAN_PORT	 4789
@@ -34,10 +35,10 @@ _Static_assert(sizeof(struct tunnel) == VXLAN_HEADER_END, "the outer headers");
 
 /* Puts the packet into its endpoint's VNI. `ip_len` is the inner IPv4 length, `tos` the inner TOS.
  * The outer MACs are left to whoever sends it. Returns 0 or a negative errno. */
-static __always_inline int vxlan_push(struct __sk_buff *skb, const struct endpoint *endpoint,
+static __always_inline int vxlan_push(ctx_t *ctx, const struct endpoint *endpoint,
 				      const struct machine *machine, __be16 sport, u8 tos)
 {
-	u32 len = skb->len - ETH_LEN + OUTER_LEN;
+	u32 len = ctx_len(ctx) - ETH_LEN + OUTER_LEN;
 	struct tunnel tunnel = {};
 	int err;
 
@@ -61,22 +62,30 @@ static __always_inline int vxlan_push(struct __sk_buff *skb, const struct endpoi
 	__builtin_memcpy(tunnel.inner.h_source, machine->inner_mac, 6);
 	tunnel.inner.h_proto = bpf_htons(ETH_P_IP);
 
+	tunnel.ip.check =
+	    csum_add_u16(0xffff, bpf_csum_diff(0, 0, (__be32 *)&tunnel.ip, IPV4_LEN, 0));
+
+#ifdef UNILB_XDP
+	err = bpf_xdp_adjust_head(ctx, -OUTER_LEN);
+#else
 	/* The route's MTU already keeps segments small enough: FIXED_GSO leaves gso_size alone. */
 	err = bpf_skb_adjust_room(
-	    skb, OUTER_LEN, BPF_ADJ_ROOM_MAC,
+	    ctx, OUTER_LEN, BPF_ADJ_ROOM_MAC,
 	    BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
 		BPF_F_ADJ_ROOM_ENCAP_L2(ETH_LEN) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH);
-	err = err ?: bpf_skb_store_bytes(skb, 0, &tunnel, sizeof(tunnel), 0);
-	return err
-		   ?: bpf_l3_csum_replace(skb, ETH_LEN + IPV4_CSUM, 0,
-					  bpf_csum_diff(0, 0, (__be32 *)&tunnel.ip, IPV4_LEN, 0),
-					  0);
+#endif
+	return err ?: ctx_store(ctx, 0, &tunnel, sizeof(tunnel));
 }
 
-/* Takes the outer headers off again; the outer Ethernet header becomes the inner packet's. */
-static __always_inline int vxlan_pop(struct __sk_buff *skb)
+/* Takes the outer headers off again; an Ethernet header for the inner packet remains, to be written
+ * anew. */
+static __always_inline int vxlan_pop(ctx_t *ctx)
 {
-	return bpf_skb_adjust_room(skb, -OUTER_LEN, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+#ifdef UNILB_XDP
+	return bpf_xdp_adjust_head(ctx, OUTER_LEN);
+#else
+	return bpf_skb_adjust_room(ctx, -OUTER_LEN, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+#endif
 }
 
 static __always_inline int mac_equal(const u8 *a, const u8 *b)
@@ -104,6 +113,58 @@ static __always_inline int vxlan_check(void *data, void *data_end, const struct 
 	if (tunnel->inner.h_proto != bpf_htons(ETH_P_IP))
 		return DROP_INNER_PROTOCOL;
 	return DROP_NONE;
+}
+
+/* Below this a router's word on the path is not believed: 576 bytes are IPv4's least. */
+#define PATH_MTU_MIN (576 + OUTER_LEN)
+#define PATH_MTU_NS                                                                                \
+	(600ULL * 1000000000) /* the kernel's own: RFC 1191 section 6.3 says 10 minutes */
+
+/* Learns from "fragmentation needed" about a VXLAN packet of ours. Nobody else would: the kernel
+ * has no socket of that port. The stack gets the packet as well. */
+static __always_inline void path_mtu_learn(ctx_t *ctx, const struct packet *pkt,
+					   const struct machine *machine)
+{
+	struct path_mtu learnt = {};
+	struct quote quote = {};
+	__be16 mtu = 0;
+
+	if (pkt->v6 || pkt->icmp_type != ICMP4_UNREACHABLE || pkt->icmp_code != ICMP4_FRAG_NEEDED ||
+	    quote_read(ctx, pkt, &quote) || quote.flow.proto != IPPROTO_UDP ||
+	    quote.flow.dport != bpf_htons(VXLAN_PORT) ||
+	    !addr_equal(&quote.flow.saddr, &machine->underlay) ||
+	    ctx_load(ctx, pkt->l4 + 6, &mtu, 2))
+		return;
+	learnt.mtu = bpf_ntohs(mtu);
+	learnt.learnt_ns = bpf_ktime_get_ns();
+	if (learnt.mtu < PATH_MTU_MIN || learnt.mtu >= machine->mtu)
+		return;
+	path_mtus.update(&quote.flow.daddr, &learnt);
+	count(EVENT_PATH_MTU);
+}
+
+/* Returns how long an inner packet to this endpoint may be, or 0 when one of `len` bytes will do.
+ */
+static __always_inline u32 vxlan_exceeds(const struct endpoint *endpoint, u32 len)
+{
+	struct path_mtu *path;
+	u32 mtu = endpoint->mtu;
+
+	if (len + OUTER_LEN <= PATH_MTU_MIN)
+		return 0;
+	path = path_mtus.lookup((struct addr *)&endpoint->vtep);
+	if (path && path->mtu - OUTER_LEN < mtu &&
+	    bpf_ktime_get_ns() - path->learnt_ns < PATH_MTU_NS)
+		mtu = path->mtu - OUTER_LEN;
+	return len > mtu ? mtu : 0;
+}
+
+/* Returns the length of the packet on the wire: of one segment when the device will cut it. */
+static __always_inline u32 wire_len(ctx_t *ctx, const struct packet *pkt)
+{
+	if (CTX_HAS_GSO(ctx))
+		return pkt->l4 - pkt->l3 + pkt->tcp_doff * 4 + CTX_HAS_GSO(ctx);
+	return pkt->ip_len;
 }
 
 #endif

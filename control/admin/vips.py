@@ -46,7 +46,7 @@ class Vips(Resource):
                 continue
             if (other.address, other.port, other.protocol) == (address, vip.port, vip.protocol):
                 raise bad_field("address", f"{address}:{vip.port} belongs to vip [{other.id}]")
-        ids = sorted({target.node for target in vip.targets})
+        ids = sorted({target.node for target in vip.targets if target.node})
         if len(ids) > MAX_GATEWAYS:
             raise bad_field("targets", f"expected at most {MAX_GATEWAYS} gateways, got {len(ids)}")
         referred = await asyncio.gather(*(refer(self.store, "node", node, "targets.node") for node in ids))

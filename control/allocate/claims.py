@@ -7,6 +7,7 @@ rests. Addresses that somebody chose are recorded like those that were given, so
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from control.allocate.pool import Pool, PoolExhausted
@@ -39,7 +40,7 @@ class Claims:
     def of(self, owner: str) -> list[str]:
         """The addresses of `owner`, in the order of their numbers."""
         mine = [address for address, claim in self.by_address.items() if owner in claim.owners]
-        return sorted(mine, key=lambda address: tuple(map(int, address.split("."))))
+        return sorted(mine, key=lambda address: (":" in address, int(ip_address(address))))
 
 
 @dataclass(frozen=True, slots=True)

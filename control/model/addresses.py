@@ -1,11 +1,12 @@
-"""IPv4 addresses, networks and MAC addresses as our own resources write them, checked and in one spelling."""
+"""IP addresses, networks and MAC addresses as our own resources write them, checked and in one spelling."""
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from control.model.errors import ModelError
 
 IPV4 = {"type": "string", "format": "ipv4"}
+ADDRESS = {"type": "string", "minLength": 2, "maxLength": 45}  # of either family: unicast_any() says which
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}\Z")
 
 
@@ -21,6 +22,26 @@ def unicast(text: str, field: str) -> IPv4Address:
     except AddressValueError:
         raise bad_field(field, f'"{text}" is not an IPv4 address') from None
     if address.is_multicast or address.is_reserved or address.is_loopback or address in IPv4Network("0.0.0.0/8"):
+        raise bad_field(field, f"{address} is not a unicast address of a machine")
+    return address
+
+
+def unicast_any(text: str, field: str) -> IPv4Address | IPv6Address:
+    """Likewise for either family; an IPv6 address is global or of a site, not of a link, nor a mapped IPv4 one."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise bad_field(field, f'"{text}" is not an IP address') from None
+    if isinstance(address, IPv4Address):
+        return unicast(text, field)
+    if (
+        address.is_multicast
+        or address.is_loopback
+        or address.is_unspecified
+        or address.is_link_local
+        or address.ipv4_mapped
+        or address.scope_id
+    ):
         raise bad_field(field, f"{address} is not a unicast address of a machine")
     return address
 

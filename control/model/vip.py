@@ -1,28 +1,36 @@
-"""VIP: an address and port that the L4 tier accepts packets for and steers to gateways."""
+"""VIP: an address and port that the L4 tier accepts packets for and steers to gateways, or straight to backends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from control.model.addresses import IPV4, bad_field, unicast
+from control.model.addresses import ADDRESS, bad_field, unicast, unicast_any
 from control.model.fields import COMMON, ID, PORT, text_of_id
 from control.model.schema import check_configuration, compile_schema
 
 MAX_TARGETS = 1024
+STATES = ("up", "drain", "down")
 
 TARGET = {
     "type": "object",
-    "properties": {"node": ID, "port": PORT, "weight": {"type": "integer", "minimum": 0, "maximum": 65535}},
-    "required": ["node", "port"],
+    "properties": {
+        "node": ID,
+        "address": ADDRESS,
+        "vpc_id": ID,
+        "port": PORT,
+        "weight": {"type": "integer", "minimum": 0, "maximum": 65535},
+        "state": {"type": "string", "enum": list(STATES)},
+    },
+    "required": ["port"],
     "additionalProperties": False,
 }
 SCHEMA = {
     "type": "object",
     "properties": {
         **COMMON,
-        "address": IPV4,
+        "address": ADDRESS,
         "port": PORT,
-        "protocol": {"type": "string", "enum": ["tcp"]},
+        "protocol": {"type": "string", "enum": ["tcp", "udp"]},
         "targets": {"type": "array", "items": TARGET, "maxItems": MAX_TARGETS},
     },
     "required": ["port", "targets"],
@@ -33,17 +41,23 @@ _check = compile_schema(SCHEMA)
 
 @dataclass(frozen=True, slots=True)
 class VipTarget:
-    """A gateway (`node` is its id) and the port that it listens on. Weight 0 takes no new sessions."""
+    """A gateway (`node` is its id), or a backend: an `address` of the VIP's family, with `vpc_id` one inside that VPC.
+
+    state: "up"; "drain" takes no new sessions, as does weight 0, and keeps its own; "down" ends those as well.
+    """
 
     node: str
     port: int
     weight: int = 1
+    address: str = ""
+    vpc_id: str = ""
+    state: str = "up"
 
 
 @dataclass(frozen=True, slots=True)
 class Vip:
-    """`address`:`port` in `protocol` ("tcp") goes to `targets`. `address`: "" until the control plane has allocated
-    it."""
+    """`address`:`port` in `protocol` ("tcp" or "udp") goes to `targets`. `address`: "" until the control plane has
+    allocated it, from a pool of IPv4."""
 
     id: str
     address: str
@@ -56,20 +70,51 @@ class Vip:
         """Read a VIP; `id` stands in where the object has none. Raises ModelError."""
         check_configuration(_check, doc)
         assert isinstance(doc, dict)
+        address = unicast_any(doc["address"], "address") if "address" in doc else None
         return cls(
             id=text_of_id(doc["id"]) if id is None and "id" in doc else id or "",
-            address=str(unicast(doc["address"], "address")) if "address" in doc else "",
+            address=str(address) if address else "",
             port=int(doc["port"]),
             protocol=doc.get("protocol", "tcp"),
-            targets=_targets(doc["targets"]),
+            targets=_targets(doc["targets"], address.version if address else 4),
         )
 
 
-def _targets(docs: list[Mapping[str, Any]]) -> tuple[VipTarget, ...]:
-    targets = tuple(VipTarget(text_of_id(d["node"]), int(d["port"]), int(d.get("weight", 1))) for d in docs)
-    seen: set[tuple[str, int]] = set()
+def _targets(docs: list[Mapping[str, Any]], family: int) -> tuple[VipTarget, ...]:
+    targets = tuple(_target(doc, family) for doc in docs)
+    seen: set[tuple[str, str, str, int]] = set()
     for target in targets:
-        if (target.node, target.port) in seen:
-            raise bad_field("targets", f"node {target.node} port {target.port} is listed twice")
-        seen.add((target.node, target.port))
+        place = (target.node, target.vpc_id, target.address, target.port)
+        if place in seen:
+            raise bad_field("targets", f"{_name(target)} port {target.port} is listed twice")
+        seen.add(place)
     return targets
+
+
+def _target(doc: Mapping[str, Any], family: int) -> VipTarget:
+    if ("node" in doc) == ("address" in doc):
+        raise bad_field("targets", 'expected either "node" or "address" of each target')
+    if "vpc_id" in doc and "address" not in doc:
+        raise bad_field("targets", '"vpc_id" goes with "address"')
+    address = ""
+    if "vpc_id" in doc:
+        if family != 4:
+            raise bad_field("targets", "an IPv6 VIP has no targets in a VPC")
+        address = str(unicast(doc["address"], "targets"))
+    elif "address" in doc:
+        found = unicast_any(doc["address"], "targets")
+        if found.version != family:
+            raise bad_field("targets", f"{found} is not of the VIP's address family")
+        address = str(found)
+    return VipTarget(
+        node=text_of_id(doc["node"]) if "node" in doc else "",
+        port=int(doc["port"]),
+        weight=int(doc.get("weight", 1)),
+        address=address,
+        vpc_id=text_of_id(doc["vpc_id"]) if "vpc_id" in doc else "",
+        state=doc.get("state", "up"),
+    )
+
+
+def _name(target: VipTarget) -> str:
+    return f"node {target.node}" if target.node else f"address {target.address}"

@@ -11,7 +11,7 @@ from tests.packets import packet_namespace
 from userspace.node import datapath
 from userspace.node.datapath import Datapath, Sizes
 
-SIZES = Sizes(flows=4096, endpoints=64, services=4, targets=8, owned=16, laddrs=4)
+SIZES = Sizes(flows=4096, endpoints=64, services=8, targets=8, owned=16, laddrs=8, accounts=16)
 
 
 @pytest.fixture(scope="session")
@@ -27,21 +27,32 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(os.environ.get("UNILB_CACHE", tmp_path_factory.mktemp("cache")))
 
 
-def _loaded(bpffs: Path, cache: Path, role: str) -> Iterator[Datapath]:
-    loaded = datapath.load(bpffs / role, role, SIZES, cache)
+def _loaded(bpffs: Path, cache: Path, role: str, hook: str) -> Iterator[Datapath]:
+    root = bpffs / f"{role}-{hook}"
+    loaded = datapath.load(root, role, SIZES, cache, hook)
     yield loaded
     loaded.close()
-    datapath.detach(bpffs / role)
+    datapath.detach(root)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def l4(bpffs: Path, cache: Path) -> Iterator[Datapath]:
-    yield from _loaded(bpffs, cache, "l4")
+    yield from _loaded(bpffs, cache, "l4", "auto")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def l4_on_xdp(bpffs: Path, cache: Path) -> Iterator[Datapath]:
+    yield from _loaded(bpffs, cache, "l4", "xdp")
+
+
+@pytest.fixture(scope="session")
 def gateway(bpffs: Path, cache: Path) -> Iterator[Datapath]:
-    yield from _loaded(bpffs, cache, "gateway")
+    yield from _loaded(bpffs, cache, "gateway", "auto")
+
+
+@pytest.fixture(scope="session")
+def gateway_on_xdp(bpffs: Path, cache: Path) -> Iterator[Datapath]:
+    yield from _loaded(bpffs, cache, "gateway", "xdp")
 
 
 @pytest.fixture(scope="module")

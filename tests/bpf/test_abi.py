@@ -69,6 +69,6 @@ def test_every_map_of_the_header_is_known_by_name() -> None:
 
 
 def test_programs_have_names_the_kernel_does_not_cut(tmp_path: Path) -> None:
-    from userspace.node.datapath import ROLES
+    from userspace.node.datapath import ROLES, XDP_ROLES
 
-    assert all(len(p.function) <= 15 for programs in ROLES.values() for p in programs)
+    assert all(len(p.function) <= 15 for roles in (ROLES, XDP_ROLES) for programs in roles.values() for p in programs)

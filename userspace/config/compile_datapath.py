@@ -1,13 +1,14 @@
 """Snapshot -> DatapathPlan: what the maps of one node should hold. Pure, plain values: userspace/node makes bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from control.model.node import Node
-from control.model.vip import Vip
-from control.model.vpc import Vpc
+from control.model.vip import Vip, VipTarget
+from control.model.vpc import Vpc, VpcEndpoint
 
-TCP = 6
+PROTOCOLS = {"tcp": 6, "udp": 17}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +22,28 @@ class EndpointPlan:
     mtu: int
 
 
+class TargetPlan(NamedTuple):
+    """Where the L4 tier may send a session; vni 0 outside every VPC."""
+
+    address: str
+    port: int
+    vni: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class DatapathPlan:
     """Desired contents of the maps of one node.
 
-    endpoints: by unique IP. vteps: (vtep, vni); vtep None marks the VNI as known. services: weight by target
-    "address:port", by (VIP, port, protocol number). laddrs: in order, sessions are opened from them.
+    endpoints: by unique IP. hosts: the same by (address in the VPC, VNI), on L4 nodes, with the unique IP. vteps:
+    (vtep, vni); vtep None marks the VNI as known. services: weight by target, by (VIP, port, protocol number). down:
+    targets whose sessions end. laddrs: in order, sessions are opened from them.
     """
 
     endpoints: Mapping[str, EndpointPlan] = field(default_factory=dict)
+    hosts: Mapping[tuple[str, int], tuple[str, EndpointPlan]] = field(default_factory=dict)
     vteps: frozenset[tuple[str | None, int]] = frozenset()
-    services: Mapping[tuple[str, int, int], Mapping[tuple[str, int], int]] = field(default_factory=dict)
+    services: Mapping[tuple[str, int, int], Mapping[TargetPlan, int]] = field(default_factory=dict)
+    down: frozenset[TargetPlan] = frozenset()
     vips: frozenset[str] = frozenset()
     laddrs: tuple[str, ...] = ()
     toa_trusted: frozenset[str] = frozenset()
@@ -42,19 +54,14 @@ class DatapathPlan:
 def compile_datapath(
     me: Node, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc], vips: Mapping[str, Vip]
 ) -> DatapathPlan:
-    """Return the plan of the node `me`. A VIP's target that is no known gateway is left out: its session would go
-    nowhere."""
+    """Return the plan of the node `me`. A VIP's target that is no known gateway, has no address of the VIP's family, or
+    is no endpoint of its VPC is left out: its session would go nowhere."""
     if me.role == "l4":
-        return DatapathPlan(
-            services={(v.address, v.port, TCP): _targets(v, nodes) for v in vips.values()},
-            vips=frozenset(v.address for v in vips.values()),
-            laddrs=me.laddrs,
-            port_min=me.port_min,
-            port_max=me.port_max,
-        )
+        return _l4(me, nodes, vpcs, vips)
     return DatapathPlan(
-        endpoints=_endpoints(vpcs),
-        vteps=_vteps(vpcs),
+        endpoints={e.unique_ip: _endpoint(vpc, e) for vpc in vpcs.values() for e in vpc.endpoints.values()},
+        vteps=_vteps((vpc, e) for vpc in vpcs.values() for e in vpc.endpoints.values())
+        | {(None, vpc.vni) for vpc in vpcs.values()},
         laddrs=me.laddrs,
         toa_trusted=frozenset(laddr for node in nodes.values() if node.role == "l4" for laddr in node.laddrs),
         port_min=me.port_min,
@@ -62,19 +69,52 @@ def compile_datapath(
     )
 
 
-def _targets(vip: Vip, nodes: Mapping[str, Node]) -> dict[tuple[str, int], int]:
-    gateways = {t: nodes[t.node] for t in vip.targets if t.node in nodes and nodes[t.node].role == "gateway"}
-    return {(node.address, target.port): target.weight for target, node in gateways.items()}
+def _l4(me: Node, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc], vips: Mapping[str, Vip]) -> DatapathPlan:
+    services: dict[tuple[str, int, int], dict[TargetPlan, int]] = {}
+    down: set[TargetPlan] = set()
+    used: list[tuple[Vpc, VpcEndpoint]] = []
+    for vip in vips.values():
+        targets = services[vip.address, vip.port, PROTOCOLS[vip.protocol]] = {}
+        for target in vip.targets:
+            place = _place(vip, target, nodes, vpcs)
+            if place is None:
+                continue
+            targets[place] = target.weight if target.state == "up" else 0
+            if target.state == "down":
+                down.add(place)
+            if target.vpc_id:
+                used.append((vpcs[target.vpc_id], vpcs[target.vpc_id].endpoints[target.address]))
+    return DatapathPlan(
+        hosts={(e.ip, vpc.vni): (e.unique_ip, _endpoint(vpc, e)) for vpc, e in used},
+        vteps=_vteps(iter(used)),
+        services=services,
+        down=frozenset(down),
+        vips=frozenset(v.address for v in vips.values()),
+        laddrs=me.laddrs,
+        port_min=me.port_min,
+        port_max=me.port_max,
+    )
 
 
-def _endpoints(vpcs: Mapping[str, Vpc]) -> dict[str, EndpointPlan]:
-    return {
-        endpoint.unique_ip: EndpointPlan(endpoint.ip, endpoint.vtep, vpc.vni, endpoint.mac, vpc.mtu)
-        for vpc in vpcs.values()
-        for endpoint in vpc.endpoints.values()
-    }
+def _place(vip: Vip, target: VipTarget, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc]) -> TargetPlan | None:
+    if target.vpc_id:
+        vpc = vpcs.get(target.vpc_id)
+        return TargetPlan(target.address, target.port, vpc.vni) if vpc and target.address in vpc.endpoints else None
+    if target.address:
+        return TargetPlan(target.address, target.port)
+    node = nodes.get(target.node)
+    if node is None or node.role != "gateway":
+        return None
+    address = node.address6 if ":" in vip.address else node.address
+    return TargetPlan(address, target.port) if address else None
 
 
-def _vteps(vpcs: Mapping[str, Vpc]) -> frozenset[tuple[str | None, int]]:
-    known: set[tuple[str | None, int]] = {(None, vpc.vni) for vpc in vpcs.values()}
-    return frozenset(known | {(e.vtep, vpc.vni) for vpc in vpcs.values() for e in vpc.endpoints.values()})
+def _endpoint(vpc: Vpc, endpoint: VpcEndpoint) -> EndpointPlan:
+    return EndpointPlan(endpoint.ip, endpoint.vtep, vpc.vni, endpoint.mac, vpc.mtu)
+
+
+def _vteps(endpoints: Iterator[tuple[Vpc, VpcEndpoint]]) -> frozenset[tuple[str | None, int]]:
+    known: set[tuple[str | None, int]] = set()
+    for vpc, endpoint in endpoints:
+        known |= {(None, vpc.vni), (endpoint.vtep, vpc.vni)}
+    return frozenset(known)

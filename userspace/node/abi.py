@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address
 
 be16 = c_uint16.__ctype_be__
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 RING_SIZE = 16381
 
 
@@ -41,6 +41,10 @@ class Session(Structure):
         ("direction", c_uint8),
         ("tcp_seen", c_uint8),
         ("tunnel_sport", be16),
+        ("target", c_uint32),
+        ("target_generation", c_uint32),
+        ("account", c_uint32),
+        ("ack", c_uint32),
         ("created_ns", c_uint64),
         ("last_seen_ns", c_uint64),
         ("packets", c_uint64),
@@ -51,7 +55,20 @@ class Session(Structure):
 class Endpoint(Structure):
     """What a unique IP stands for; mtu in bytes of the inner packet."""
 
-    _fields_ = [("addr", Addr), ("vtep", Addr), ("vni", c_uint32), ("mac", c_uint8 * 6), ("mtu", c_uint16)]
+    _fields_ = [
+        ("addr", Addr),
+        ("vtep", Addr),
+        ("vni", c_uint32),
+        ("mac", c_uint8 * 6),
+        ("mtu", c_uint16),
+        ("account", c_uint32),
+    ]
+
+
+class HostKey(Structure):
+    """A machine of a VPC by its address there."""
+
+    _fields_ = [("addr", Addr), ("vni", c_uint32)]
 
 
 class VtepKey(Structure):
@@ -71,15 +88,30 @@ class ServiceKey(Structure):
 class Service(Structure):
     """ring is a slot of RING_SIZE entries in the map `rings`."""
 
-    _fields_ = [("ring", c_uint32), ("pad", c_uint32)]
+    _fields_ = [("ring", c_uint32), ("account", c_uint32)]
 
 
 class Target(Structure):
-    _fields_ = [("addr", Addr), ("port", be16), ("pad", c_uint16)]
+    """vni 0 outside every VPC; generation tells one use of an index from the next."""
+
+    _fields_ = [
+        ("addr", Addr),
+        ("port", be16),
+        ("state", c_uint8),
+        ("pad", c_uint8),
+        ("vni", c_uint32),
+        ("generation", c_uint32),
+    ]
+
+
+class Account(Structure):
+    """What a VIP's port or a VPC has carried; pairs are forward and reply. One CPU's share."""
+
+    _fields_ = [("packets", c_uint64 * 2), ("bytes", c_uint64 * 2), ("sessions", c_uint64)]
 
 
 class Machine(Structure):
-    """The machine itself; ports inclusive, toa_mss in bytes."""
+    """The machine itself; ports inclusive, mtu of the underlay device in bytes."""
 
     _fields_ = [
         ("underlay", Addr),
@@ -87,10 +119,12 @@ class Machine(Structure):
         ("vpc_ifindex", c_uint32),
         ("vpc_mac", c_uint8 * 6),
         ("inner_mac", c_uint8 * 6),
+        ("vpc_peer_ifindex", c_uint32),
         ("laddr_count", c_uint32),
+        ("laddr6_count", c_uint32),
         ("port_min", c_uint16),
         ("port_max", c_uint16),
-        ("toa_mss", c_uint16),
+        ("mtu", c_uint16),
         ("toa_kind", c_uint8),
         ("pad", c_uint8),
     ]
@@ -98,6 +132,33 @@ class Machine(Structure):
 
 class Client(Structure):
     _fields_ = [("addr", Addr), ("port", be16), ("pad", c_uint16)]
+
+
+class PathMtu(Structure):
+    _fields_ = [("learnt_ns", c_uint64), ("mtu", c_uint32), ("pad", c_uint32)]
+
+
+class Budget(Structure):
+    _fields_ = [("second", c_uint64), ("spent", c_uint64)]
+
+
+class Watch(Structure):
+    """Drops are told until until_ns (CLOCK_MONOTONIC), one of `every`."""
+
+    _fields_ = [("until_ns", c_uint64), ("every", c_uint32), ("pad", c_uint32)]
+
+
+class DropEvent(Structure):
+    """A dropped packet: the first `captured` of its `len` bytes."""
+
+    _fields_ = [
+        ("at_ns", c_uint64),
+        ("flow", Flow),
+        ("reason", c_uint32),
+        ("len", c_uint32),
+        ("captured", c_uint32),
+        ("bytes", c_uint8 * 64),
+    ]
 
 
 class Direction(IntEnum):
@@ -111,11 +172,19 @@ class TcpSeen(IntFlag):
     FIN = 4
     RST = 8
     PEER = 16
+    PEER_FIN = 32
+    PEER_RST = 64
 
 
 class Owned(IntEnum):
     VIP = 1
     LADDR = 2
+    TUNNEL = 3
+
+
+class TargetState(IntEnum):
+    UP = 0
+    DOWN = 1
 
 
 class DropReason(IntEnum):
@@ -142,7 +211,10 @@ class DropReason(IntEnum):
     INNER_MAC = 20
     INNER_PROTOCOL = 21
     ECN = 22
-    INTERNAL = 23
+    ICMP_QUOTE = 23
+    TARGET_DOWN = 24
+    NO_NEIGHBOUR = 25
+    INTERNAL = 26
 
 
 class Event(IntEnum):
@@ -156,6 +228,11 @@ class Event(IntEnum):
     ENCAP = 7
     DECAP = 8
     NEIGH_SLOW = 9
+    ICMP_TRANSLATED = 10
+    ICMP_TOO_BIG = 11
+    ICMP_LIMITED = 12
+    PATH_MTU = 13
+    ECHO = 14
 
 
 STRUCTS: dict[str, type[Structure]] = {
@@ -163,19 +240,26 @@ STRUCTS: dict[str, type[Structure]] = {
     "flow": Flow,
     "session": Session,
     "endpoint": Endpoint,
+    "host_key": HostKey,
     "vtep_key": VtepKey,
     "traffic": Traffic,
     "service_key": ServiceKey,
     "service": Service,
     "target": Target,
+    "account": Account,
     "machine": Machine,
     "client": Client,
+    "path_mtu": PathMtu,
+    "budget": Budget,
+    "watch": Watch,
+    "drop_event": DropEvent,
 }
 # C name -> (mirror, prefix that the C names carry and the mirror drops)
 ENUMS: dict[str, tuple[type[IntEnum] | type[IntFlag], str]] = {
     "direction": (Direction, "DIRECTION_"),
     "tcp_seen": (TcpSeen, "SEEN_"),
     "owned": (Owned, "OWNED_"),
+    "target_state": (TargetState, "TARGET_"),
     "drop_reason": (DropReason, "DROP_"),
     "event": (Event, "EVENT_"),
 }

@@ -1,103 +1,144 @@
 """Remove sessions that have ended or fallen silent. The datapath creates both entries of a session; this removes both.
 
-`expired` decides, purely. `sweep` reads the whole table in batches and deletes what expired, after a second look at
-each: a session that a packet touched meanwhile stays. What is left of that race is one packet wide, and its sender
-retransmits into a new decision.
+`Timeouts.allowed` decides, purely, from one entry: each knows what the other has shown. `sweep` reads the table in
+batches, in bounded memory, and looks the other entry up only when one has been silent for its time. What expired is
+deleted after a second look: a session that a packet touched meanwhile stays. What is left of that race is one packet
+wide, and its sender retransmits into a new decision.
 """
 
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Set
+from dataclasses import dataclass, field
 
 from userspace.node.abi import Direction, TcpSeen
 from userspace.node.maps import Table
 
 NSEC = 1_000_000_000
-# struct session from `direction` on: direction, tcp_seen, (2 bytes), created_ns, last_seen_ns
-_STATE = struct.Struct("=BBxxQQ")
-_PEER_BYTES = 44
+TCP, UDP = 6, 17
+# struct session: peer (its proto apart), direction, tcp_seen, target, generation, account, created_ns, last_seen_ns
+_SESSION = struct.Struct("=40sB3xBBxxIII4xQQ16x")
+KEY_BYTES = 44
+_LOCAL = slice(16, 32)  # daddr of a reply's key: the local address
+MAX_RESETS = 1000  # sessions of one sweep whose ends are told
+_CLOSING = TcpSeen.FIN | TcpSeen.PEER_FIN
+_RESET = TcpSeen.RST | TcpSeen.PEER_RST
+_BOTH = TcpSeen.DATA | TcpSeen.PEER
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds of silence after which a session goes, by what it has shown.
 
-    opening: no answer yet (DPVS has 30). established: longer than clients keep connections alive. closing: after FIN
-    or RST, at least the 60 s of the endpoint's TIME_WAIT, so that its port is not offered to it again too early.
+    opening: no answer yet (DPVS has 30). established: longer than clients keep connections alive. closing: after a FIN,
+    at least the 60 s of the endpoint's TIME_WAIT, so that its port is not offered to it again too early. reset: after a
+    RST, which leaves nothing behind. udp, and icmp for pings, which have no states.
     """
 
     opening: float = 30
     established: float = 900
     closing: float = 60
+    reset: float = 10
+    udp: float = 120
+    icmp: float = 20
+
+    def allowed(self, proto: int, seen: int) -> float:
+        """Return the seconds that a session may be silent, by what either of its entries has seen."""
+        if proto != TCP:
+            return self.udp if proto == UDP else self.icmp
+        if seen & _RESET:
+            return self.reset
+        if seen & _CLOSING:
+            return self.closing
+        return self.established if seen & _BOTH == _BOTH else self.opening
 
 
 @dataclass(frozen=True, slots=True)
-class Half:
-    """One entry: what it has seen, when, and the key of its other half."""
+class Ended:
+    """A session that was taken away while its ends thought it alive: its forward key and both values."""
 
-    peer: bytes
-    direction: int
-    seen: int
-    created_ns: int
-    last_seen_ns: int
-
-    @classmethod
-    def read(cls, value: bytes) -> "Half":
-        return cls(value[:_PEER_BYTES], *_STATE.unpack_from(value, _PEER_BYTES))
+    key: bytes
+    forward: bytes
+    reply: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Swept:
-    """sessions: pairs still there. removed: pairs taken away. orphans: entries whose other half was missing."""
+    """sessions: pairs still there. removed: pairs taken away. orphans: by how many one kind of half outnumbers the
+    other. by_account: pairs by their account. ports: local ports in use by local address, 16 bytes. resets: established
+    sessions whose ends have to be told, at most MAX_RESETS.
+    """
 
-    sessions: int
-    removed: int
-    orphans: int
+    sessions: int = 0
+    removed: int = 0
+    orphans: int = 0
+    by_account: Counter[int] = field(default_factory=Counter)
+    ports: Counter[bytes] = field(default_factory=Counter)
+    resets: list[Ended] = field(default_factory=list)
 
 
-def expired(half: Half, other: Half | None, now_ns: int, timeouts: Timeouts) -> bool:
-    """Return whether a session, given by its two halves, has ended. Half a session ends with the `opening` time."""
-    seen = half.seen | (other.seen if other else 0)
-    last = max(half.last_seen_ns, other.last_seen_ns if other else 0)
+def sweep(
+    sessions: Table, now_ns: int, timeouts: Timeouts, down: Set[tuple[int, int]] = frozenset(), thorough: bool = False
+) -> Swept:
+    """Look at every session once. now_ns: CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns().
+
+    down: (index, generation) of targets whose sessions end now. thorough: look for halves whose other half is gone too,
+    at a lookup for each that has been silent for the opening time; worth it after a sweep that counted orphans.
+    """
+    swept = Swept()
+    read = Counter[int]()
+    longest = {(proto, seen): int(timeouts.allowed(proto, seen) * NSEC) for proto in range(256) for seen in range(128)}
+    opening = int(timeouts.opening * NSEC)
+    for keys, values, _ in sessions.chunks():
+        for at, (_, proto, direction, seen, target, generation, account, _, last) in enumerate(
+            _SESSION.iter_unpack(values)
+        ):
+            read[direction] += 1
+            is_forward = direction == Direction.FORWARD
+            silent = now_ns - last
+            is_down = bool(down) and is_forward and (target, generation) in down
+            if silent > longest[proto, seen & 127] or is_down or (thorough and silent > opening):
+                key = keys[at * KEY_BYTES : (at + 1) * KEY_BYTES]
+                value = values[at * _SESSION.size : (at + 1) * _SESSION.size]
+                if _end(sessions, key, value, now_ns, timeouts, is_down, swept):
+                    continue
+            if is_forward:
+                swept.sessions += 1
+                swept.by_account[account] += 1
+            else:
+                swept.ports[keys[at * KEY_BYTES + _LOCAL.start : at * KEY_BYTES + _LOCAL.stop]] += 1
+    if not thorough:
+        odd = abs(read[Direction.FORWARD] - read[Direction.REPLY])
+        swept.orphans = max(0, odd - swept.removed)
+    return swept
+
+
+def _end(
+    sessions: Table, key: bytes, value: bytes, now_ns: int, timeouts: Timeouts, is_down: bool, swept: Swept
+) -> bool:
+    """Take a session away when both of its entries have been silent; return whether this entry is gone."""
+    peer = value[:KEY_BYTES]
+    other = sessions.get(peer)
+    if other is not None and other[:KEY_BYTES] != key:
+        other = None
+    current = sessions.get(key)
+    if current is None:
+        return True
+    _, proto, direction, seen, *_, last = _SESSION.unpack(current)
     if other is None:
-        allowed = timeouts.opening
-    elif seen & (TcpSeen.FIN | TcpSeen.RST):
-        allowed = timeouts.closing
-    elif half.seen & TcpSeen.DATA and other.seen & TcpSeen.DATA:
-        allowed = timeouts.established
-    else:
-        allowed = timeouts.opening
-    return now_ns - last > allowed * NSEC
-
-
-def sweep(sessions: Table, now_ns: int, timeouts: Timeouts) -> Swept:
-    """Look at every session once. now_ns: CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns()."""
-    halves = {key: Half.read(value) for key, value in sessions.items()}
-    removed = orphans = 0
-    for key, half in halves.items():
-        other = _other(halves, key, half)
-        if other is None:
-            orphans += 1
-        elif half.direction != Direction.FORWARD:
-            continue
-        if expired(half, other, now_ns, timeouts) and _still(sessions, key, half, other):
-            sessions.delete(key)
-            if other is not None:
-                sessions.delete(half.peer)
-            removed += 1
-    return Swept(sum(h.direction == Direction.FORWARD for h in halves.values()) - removed, removed, orphans)
-
-
-def _other(halves: Mapping[bytes, Half], key: bytes, half: Half) -> Half | None:
-    other = halves.get(half.peer)
-    return other if other is not None and other.peer == key else None
-
-
-def _still(sessions: Table, key: bytes, half: Half, other: Half | None) -> bool:
-    """Return whether neither half has moved since it was read."""
-    for where, was in ((key, half), (half.peer, other)):
-        if was is not None:
-            value = sessions.get(where)
-            if value is not None and Half.read(value) != was:
-                return False
+        swept.orphans += 1
+        if now_ns - last <= timeouts.opening * NSEC:
+            return False
+        sessions.delete(key)
+        swept.removed += 1
+        return True
+    last = max(last, _SESSION.unpack(other)[-1])
+    if not is_down and now_ns - last <= timeouts.allowed(proto, seen) * NSEC:
+        return False
+    sessions.delete(key)
+    sessions.delete(peer)
+    swept.removed += 1
+    if proto == TCP and seen & _BOTH == _BOTH and not seen & (_RESET | _CLOSING) and len(swept.resets) < MAX_RESETS:
+        is_forward = direction == Direction.FORWARD
+        swept.resets.append(Ended(key, current, other) if is_forward else Ended(peer, other, current))
     return True

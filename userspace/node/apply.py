@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from ctypes import c_uint32
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from userspace.balancer.maglev import build_ring
-from userspace.config.compile_datapath import DatapathPlan
+from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan
 from userspace.node import abi
-from userspace.node.abi import RING_SIZE, Owned
+from userspace.node.abi import RING_SIZE, Owned, TargetState
+from userspace.node.accounts import Accounts
 from userspace.node.maps import Table
 from userspace.node.reconcile import Operations, diff
 
@@ -25,6 +27,7 @@ class MachineFacts:
     vpc_ifindex: int = 0
     vpc_mac: str = "00:00:00:00:00:00"
     toa_kind: int = 254
+    vpc_peer_ifindex: int = 0
 
 
 class PlanTooLarge(Exception):
@@ -40,31 +43,36 @@ def inner_mac(underlay: str) -> str:
 
 
 def machine_entry(plan: DatapathPlan, facts: MachineFacts) -> abi.Machine:
+    v4 = [laddr for laddr in plan.laddrs if ":" not in laddr]
     return abi.Machine(
         underlay=abi.addr(facts.underlay),
         underlay_ifindex=facts.underlay_ifindex,
         vpc_ifindex=facts.vpc_ifindex,
         vpc_mac=abi.mac(facts.vpc_mac),
         inner_mac=abi.mac(inner_mac(facts.underlay)),
-        laddr_count=len(plan.laddrs),
+        vpc_peer_ifindex=facts.vpc_peer_ifindex,
+        laddr_count=len(v4),
+        laddr6_count=len(plan.laddrs) - len(v4),
         port_min=plan.port_min,
         port_max=plan.port_max,
-        toa_mss=facts.underlay_mtu - 40 - 8,  # IPv4 and TCP headers, the TOA option
+        mtu=facts.underlay_mtu,
         toa_kind=facts.toa_kind,
     )
 
 
-def desired(plan: DatapathPlan) -> dict[str, dict[bytes, bytes]]:
-    """Return the contents of every hash that holds nothing but the plan."""
+def desired(plan: DatapathPlan, account: Mapping[int, int]) -> dict[str, dict[bytes, bytes]]:
+    """Return the contents of every hash that holds nothing but the plan. account: of each VNI."""
     owned = dict.fromkeys(plan.vips, Owned.VIP)
     if plan.vips:
         owned |= dict.fromkeys(plan.laddrs, Owned.LADDR)
     return {
         "endpoints": {
-            bytes(abi.addr(unique_ip)): bytes(
-                abi.Endpoint(addr=abi.addr(e.addr), vtep=abi.addr(e.vtep), vni=e.vni, mac=abi.mac(e.mac), mtu=e.mtu)
-            )
+            bytes(abi.addr(unique_ip)): _endpoint(e, e.addr, account.get(e.vni, 0))
             for unique_ip, e in plan.endpoints.items()
+        },
+        "hosts": {
+            bytes(abi.HostKey(addr=abi.addr(ip), vni=vni)): _endpoint(e, unique_ip, account.get(vni, 0))
+            for (ip, vni), (unique_ip, e) in plan.hosts.items()
         },
         "vteps": {
             bytes(abi.VtepKey(vtep=abi.addr(vtep) if vtep else abi.Addr(), vni=vni)): bytes(abi.Traffic())
@@ -75,45 +83,71 @@ def desired(plan: DatapathPlan) -> dict[str, dict[bytes, bytes]]:
     }
 
 
+def _endpoint(e: EndpointPlan, address: str, account: int) -> bytes:
+    where = abi.addr(address) if address else abi.Addr()
+    return bytes(
+        abi.Endpoint(addr=where, vtep=abi.addr(e.vtep), vni=e.vni, mac=abi.mac(e.mac), mtu=e.mtu, account=account)
+    )
+
+
+def ring_name(target: TargetPlan) -> str:
+    """Return the name that places a target in a ring: the same on every L4 node."""
+    return f"{target.vni}/{target.address}:{target.port}" if target.vni else f"{target.address}:{target.port}"
+
+
 @dataclass(slots=True)
 class Applier:
     """Writes plans to one node's maps and remembers which ring slots and targets are in use."""
 
     tables: Mapping[str, Table]
     facts: MachineFacts
+    # CRC-32 of each service's ring, by its names: equal on L4 nodes that steer alike.
+    checksums: dict[bytes, int] = field(default_factory=dict)
+    # (index, generation) of the targets whose sessions end.
+    down: frozenset[tuple[int, int]] = frozenset()
+    # The pool of the last plan: its addresses, and the ports of each.
+    laddrs: tuple[str, ...] = ()
+    ports_each: int = 0
     _deletes: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
-    _targets: dict[tuple[str, int], int] = field(default_factory=dict)
-    _rings: dict[bytes, tuple[int, tuple[tuple[tuple[str, int], int], ...]]] = field(default_factory=dict)
+    _targets: dict[TargetPlan, int] = field(default_factory=dict)
+    _rings: dict[bytes, tuple[int, tuple[tuple[TargetPlan, int], ...]]] = field(default_factory=dict)
+    _accounts: Accounts = field(init=False)
 
     def __post_init__(self) -> None:
         """Number the targets as an earlier node did: rings in use name them by number."""
+        self._accounts = Accounts(self.tables)
         if "targets" in self.tables:
             for index, raw in self.tables["targets"].items():
                 target = abi.Target.from_buffer_copy(raw)
                 if target.port:
-                    self._targets[abi.text(target.addr), target.port] = int.from_bytes(index, "little")
+                    place = TargetPlan(abi.text(target.addr), target.port, target.vni)
+                    self._targets[place] = int.from_bytes(index, "little")
 
     def add(self, plan: DatapathPlan) -> None:
         """Write what the plan has and the maps lack. Raises PlanTooLarge before the first write."""
-        contents = desired(plan)
-        self._check_sizes(plan, contents)
+        self._check_sizes(plan)
+        self.laddrs, self.ports_each = plan.laddrs, plan.port_max - plan.port_min + 1
+        vnis = {vni for _, vni in plan.vteps}
+        account = self._accounts.of({service_key(*key) for key in plan.services}, vnis)
+        contents = desired(plan, {vni: account[vni] for vni in vnis})
         operations = {name: self._diff(name, entries) for name, entries in contents.items() if name in self.tables}
         self._put_laddrs(plan)
         for name, operation in operations.items():
             if name != "owned":
                 self._put(name, operation)
         if "services" in self.tables:
-            self._put_services(plan)
+            self._put_services(plan, account)
         # Last: an address becomes the datapath's only when everything behind it is there.
         if "owned" in operations:
             self._put("owned", operations["owned"])
 
     def remove(self) -> None:
         """Delete what the last plan no longer has."""
-        for name in ("owned", "services", "endpoints", "vteps", "toa_trusted"):
+        for name in ("owned", "services", "endpoints", "hosts", "vteps", "toa_trusted"):
             for key in self._deletes.pop(name, ()):
                 self.tables[name].delete(key)
                 self._rings.pop(key, None)
+                self.checksums.pop(key, None)
 
     def _diff(self, name: str, entries: dict[bytes, bytes]) -> Operations:
         operation = diff(dict(self.tables[name].items()), entries, keep_values=name in COUNTED)
@@ -124,43 +158,55 @@ class Applier:
         for key, value in operation.puts.items():
             self.tables[name].put(key, value)
 
-    def _check_sizes(self, plan: DatapathPlan, contents: Mapping[str, Mapping[bytes, bytes]]) -> None:
-        wanted = {name: len(entries) for name, entries in contents.items()}
+    def _check_sizes(self, plan: DatapathPlan) -> None:
+        wanted = {name: len(entries) for name, entries in desired(plan, {}).items()}
         wanted |= {"laddrs": len(plan.laddrs), "services": len(plan.services)}
         wanted["targets"] = 1 + len({target for targets in plan.services.values() for target in targets})
+        wanted["accounts"] = 1 + len(plan.services) + len({vni for _, vni in plan.vteps})
         for name, count in wanted.items():
             if name in self.tables and count > self.tables[name].shape.max_entries:
                 raise PlanTooLarge(f"map {name} has {self.tables[name].shape.max_entries} entries, {count} are needed")
 
     def _put_laddrs(self, plan: DatapathPlan) -> None:
-        for index, laddr in enumerate(plan.laddrs):
+        for index, laddr in enumerate(sorted(plan.laddrs, key=lambda laddr: ":" in laddr)):
             self.tables["laddrs"].put(c_uint32(index), abi.addr(laddr))
         self.tables["machine"].put(c_uint32(0), machine_entry(plan, self.facts))
 
-    def _put_services(self, plan: DatapathPlan) -> None:
+    def _put_services(self, plan: DatapathPlan, account: Mapping[bytes | int, int]) -> None:
         """Write targets, then rings into free slots, then the services that point to them."""
-        keys = {
-            bytes(abi.ServiceKey(addr=abi.addr(vip), port=port, proto=proto)): tuple(sorted(targets.items()))
-            for (vip, port, proto), targets in plan.services.items()
-        }
-        self._number_targets({target for targets in keys.values() for target, _ in targets})
+        keys = {service_key(*key): tuple(sorted(targets.items())) for key, targets in plan.services.items()}
+        self._put_targets({target for targets in keys.values() for target, _ in targets}, plan.down)
         for key, targets in keys.items():
             if key in self._rings and self._rings[key][1] == targets:
                 continue
             slot = self._free_slot()
-            self._write_ring(slot, dict(targets))
-            self.tables["services"].put(key, abi.Service(ring=slot))
+            self.checksums[key] = self._write_ring(slot, dict(targets))
+            self.tables["services"].put(key, abi.Service(ring=slot, account=account[key]))
             self._rings[key] = (slot, targets)
         self._deletes["services"] = tuple(k for k, _ in self.tables["services"].items() if k not in keys)
 
-    def _number_targets(self, wanted: set[tuple[str, int]]) -> None:
-        """Give each target a stable index. Rings of old sessions hold none, so an index is free once unused."""
+    def _put_targets(self, wanted: set[TargetPlan], down: frozenset[TargetPlan]) -> None:
+        """Give each target a stable index. Rings of old sessions hold none, so an index is free once unused; its next
+        generation tells those sessions that it is another's now."""
+        table = self.tables["targets"]
         self._targets = {target: index for target, index in self._targets.items() if target in wanted}
-        free = (i for i in range(1, self.tables["targets"].shape.max_entries) if i not in set(self._targets.values()))
-        for target in sorted(wanted - self._targets.keys()):
-            self._targets[target] = index = next(free)
-            address, port = target
-            self.tables["targets"].put(c_uint32(index), abi.Target(addr=abi.addr(address), port=port))
+        taken = set(self._targets.values())
+        free = (i for i in range(1, table.shape.max_entries) if i not in taken)
+        fresh = {target: next(free) for target in sorted(wanted - self._targets.keys())}
+        self._targets |= fresh
+        ended = set()
+        for target, index in self._targets.items():
+            raw = table.get(c_uint32(index)) or b""
+            generation = abi.Target.from_buffer_copy(raw).generation + (target in fresh)
+            state = TargetState.DOWN if target in down else TargetState.UP
+            entry = abi.Target(
+                addr=abi.addr(target.address), port=target.port, vni=target.vni, state=state, generation=generation
+            )
+            if bytes(entry) != raw:
+                table.put(c_uint32(index), entry)
+            if target in down:
+                ended.add((index, generation))
+        self.down = frozenset(ended)
 
     def _free_slot(self) -> int:
         """Return a slot that no service points to: there are two per service."""
@@ -168,11 +214,17 @@ class Applier:
         slots = self.tables["rings"].shape.max_entries // RING_SIZE
         return next(slot for slot in range(slots) if slot not in used)
 
-    def _write_ring(self, slot: int, weights: Mapping[tuple[str, int], int]) -> None:
-        ring = build_ring({f"{address}:{port}": weight for (address, port), weight in weights.items()}, RING_SIZE)
-        index = {f"{address}:{port}": self._targets[address, port] for address, port in weights}
+    def _write_ring(self, slot: int, weights: Mapping[TargetPlan, int]) -> int:
+        """Write a ring and return its checksum."""
+        ring = build_ring({ring_name(target): weight for target, weight in weights.items()}, RING_SIZE)
+        index = {ring_name(target): self._targets[target] for target in weights}
         first = slot * RING_SIZE
         entries = [index[name] for name in ring] or [0] * RING_SIZE
         self.tables["rings"].put_many(
             (bytes(c_uint32(first + i)), bytes(c_uint32(target))) for i, target in enumerate(entries)
         )
+        return crc32("\n".join(ring).encode())
+
+
+def service_key(vip: str, port: int, proto: int) -> bytes:
+    return bytes(abi.ServiceKey(addr=abi.addr(vip), port=port, proto=proto))

@@ -8,6 +8,7 @@ import ctypes
 import os
 import platform
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -23,6 +24,7 @@ _LINK_CREATE, _LINK_UPDATE = 28, 29
 _ATTR_SIZE = 120
 BPF_ANY, BPF_NOEXIST = 0, 1
 TEST_CHECKSUM_COMPLETE = 1 << 2
+XDP_SKB_MODE, XDP_DRIVER_MODE = 1 << 1, 1 << 2
 
 
 class AttachType(IntEnum):
@@ -30,6 +32,8 @@ class AttachType(IntEnum):
 
     CGROUP_SOCK_OPS = 3
     CGROUP_INET4_GETPEERNAME = 29
+    CGROUP_INET6_GETPEERNAME = 30
+    XDP = 37
     TCX_INGRESS = 46
     TCX_EGRESS = 47
 
@@ -157,17 +161,16 @@ class BatchError(OSError):
         self.done = done
 
 
-def map_items(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> list[tuple[bytes, bytes]]:
-    """Return every (key, value) of a hash or array map, by batches: 0.6 us an entry, against 9 us one by one.
+def map_chunks(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> Iterator[tuple[bytes, bytes, int]]:
+    """Yield (keys, values, count) of a hash or array map, concatenated: 0.6 us an entry, against 9 us one by one.
 
     Entries that come or go meanwhile may be missed or, never in a hash, seen twice.
     """
-    keys = ctypes.create_string_buffer(key_size * chunk)
-    values = ctypes.create_string_buffer(value_size * chunk)
-    cursor = ctypes.create_string_buffer(max(key_size, 8))
-    items: list[tuple[bytes, bytes]] = []
-    started = False
+    before: ctypes.Array[ctypes.c_char] | None = None
     while True:
+        keys = ctypes.create_string_buffer(key_size * chunk)
+        values = ctypes.create_string_buffer(value_size * chunk)
+        cursor = ctypes.create_string_buffer(max(key_size, 8))
         last = False
         try:
             done = _batch(
@@ -176,23 +179,31 @@ def map_items(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> lis
                 _address(keys),
                 _address(values),
                 chunk,
-                _address(cursor) if started else 0,
+                _address(before) if before is not None else 0,
                 _address(cursor),
             )
         except BatchError as error:
             if error.errno == 28 and chunk < 1 << 20:  # ENOSPC: one hash bucket holds more than a chunk
-                return map_items(fd, key_size, value_size, chunk * 4)
+                chunk *= 4
+                continue
             if error.errno != 2:
                 raise
             done, last = error.done, True
-        raw_keys, raw_values = keys.raw, values.raw
-        items += [
-            (raw_keys[i * key_size : (i + 1) * key_size], raw_values[i * value_size : (i + 1) * value_size])
-            for i in range(done)
-        ]
-        started = True
+        yield keys.raw[: done * key_size], values.raw[: done * value_size], done
         if last:
-            return items
+            return
+        before = cursor
+
+
+def map_items(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> list[tuple[bytes, bytes]]:
+    """Return every (key, value), as map_chunks() finds them."""
+    items: list[tuple[bytes, bytes]] = []
+    for keys, values, count in map_chunks(fd, key_size, value_size, chunk):
+        items += [
+            (keys[i * key_size : (i + 1) * key_size], values[i * value_size : (i + 1) * value_size])
+            for i in range(count)
+        ]
+    return items
 
 
 def map_update_batch(fd: int, keys: bytes, values: bytes, count: int) -> None:
@@ -202,9 +213,12 @@ def map_update_batch(fd: int, keys: bytes, values: bytes, count: int) -> None:
         _batch(_MAP_UPDATE_BATCH, fd, _address(keys_in), _address(values_in), count)
 
 
-def link_create(program: int, target: int, attach_type: AttachType) -> int:
-    """Attach to an interface index (TCX) or a cgroup's file descriptor; return the link's file descriptor."""
-    return _bpf(_LINK_CREATE, struct.pack("=IIII", program, target, attach_type, 0))[0]
+def link_create(program: int, target: int, attach_type: AttachType, flags: int = 0) -> int:
+    """Attach to an interface index (TCX, XDP) or a cgroup's file descriptor; return the link's file descriptor.
+
+    flags: XDP_SKB_MODE or XDP_DRIVER_MODE, 0 elsewhere.
+    """
+    return _bpf(_LINK_CREATE, struct.pack("=IIII", program, target, attach_type, flags))[0]
 
 
 def link_update(link: int, program: int) -> None:
@@ -222,8 +236,8 @@ class TestRun:
 
 
 def test_run(program: int, packet: bytes, context: bytes = b"", repeat: int = 1, flags: int = 0) -> TestRun:
-    """Run a program on one packet. context: struct __sk_buff or empty. Raises OSError EBADMSG when skb->csum is wrong
-    under TEST_CHECKSUM_COMPLETE."""
+    """Run a program on one packet. context: struct __sk_buff or xdp_md, or empty. Raises OSError EBADMSG when skb->csum
+    is wrong under TEST_CHECKSUM_COMPLETE."""
     data_in, ctx_in = _input(packet), _input(context)
     out_size = len(packet) + 512
     data_out = ctypes.create_string_buffer(out_size)

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-PROGRAM_TYPES = {"sched_cls": 3, "sock_ops": 13, "cgroup_sock_addr": 18}
+PROGRAM_TYPES = {"sched_cls": 3, "xdp": 6, "sock_ops": 13, "cgroup_sock_addr": 18}
 
 
 INCLUDE = re.compile(r'^#include "(\w+\.h)"$')

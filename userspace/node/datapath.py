@@ -40,25 +40,46 @@ class Program:
     where: str
 
 
+# "toa": a machine that is no node of ours, see toa_cli.py.
 TOA = (
     Program("sock_toa.c", "toa_read", "sock_ops", AttachType.CGROUP_SOCK_OPS, "cgroup"),
     Program("sock_toa.c", "toa_peername", "cgroup_sock_addr", AttachType.CGROUP_INET4_GETPEERNAME, "cgroup"),
+    Program("sock_toa.c", "toa_peername6", "cgroup_sock_addr", AttachType.CGROUP_INET6_GETPEERNAME, "cgroup"),
 )
-# "toa": a machine that is no node of ours, see toa_cli.py.
+_VPC_EGRESS = Program("tc_gateway.c", "vpc_egress", "sched_cls", AttachType.TCX_EGRESS, "vpc")
 ROLES: dict[str, tuple[Program, ...]] = {
-    "toa": TOA,
     "l4": (Program("tc_l4.c", "l4_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),),
     "gateway": (
-        Program("tc_gateway.c", "vpc_egress", "sched_cls", AttachType.TCX_EGRESS, "vpc"),
+        _VPC_EGRESS,
         Program("tc_gateway.c", "vxlan_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),
         *TOA,
     ),
+    "toa": TOA,
 }
+# What receives from the underlay, on XDP instead.
+XDP_ROLES = {
+    "l4": (Program("xdp_l4.c", "l4_xdp", "xdp", AttachType.XDP, "underlay"),),
+    "gateway": (
+        _VPC_EGRESS,
+        Program("xdp_gateway.c", "vxlan_xdp", "xdp", AttachType.XDP, "underlay"),
+        *TOA,
+    ),
+    "toa": TOA,
+}
+XDP_HOOKS = {"xdp": bpf.XDP_DRIVER_MODE, "xdpgeneric": bpf.XDP_SKB_MODE}
+
+
+def programs_of(role: str, hook: str) -> tuple[Program, ...]:
+    """Return what a role runs: hook is one of XDP_HOOKS, or any of TC's names."""
+    return (XDP_ROLES if hook in XDP_HOOKS else ROLES)[role]
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many entries each map holds. A session is two flows of about 230 bytes of kernel memory each."""
+    """How many entries each map holds. A session is two flows of about 250 bytes of kernel memory each.
+
+    accounts: VIP ports and VPCs that are counted by themselves, and one more for the rest.
+    """
 
     flows: int = 131072
     endpoints: int = 4096
@@ -66,6 +87,7 @@ class Sizes:
     targets: int = 256
     owned: int = 512
     laddrs: int = 64
+    accounts: int = 1024
 
     def cflags(self) -> list[str]:
         return [f"-DMAX_{name.upper()}={getattr(self, name)}" for name in self.__dataclass_fields__]
@@ -74,6 +96,7 @@ class Sizes:
         return {
             "sessions": self.flows,
             "endpoints": self.endpoints,
+            "hosts": self.endpoints,
             "vteps": self.endpoints,
             "services": self.services,
             "rings": 2 * self.services * RING_SIZE,
@@ -81,6 +104,7 @@ class Sizes:
             "owned": self.owned,
             "laddrs": self.laddrs,
             "toa_trusted": self.owned,
+            "accounts": self.accounts,
         }
 
 
@@ -97,6 +121,7 @@ class Datapath:
     tables: dict[str, maps.Table]
     programs: dict[str, int]
     adopted: bool
+    hook: str = "auto"
     links: dict[str, int] = field(default_factory=dict)
 
     def close(self) -> None:
@@ -118,36 +143,37 @@ def home(root: Path) -> Path:
     return root / str(ABI_VERSION)
 
 
-def digest(role: str, sizes: Sizes) -> str:
+def digest(programs: tuple[Program, ...], sizes: Sizes) -> str:
     """Return the name of a build: what the programs are made from."""
-    made_from = hashlib.sha256(repr((role, sizes.cflags())).encode())
+    made_from = hashlib.sha256(repr(([p.function for p in programs], sizes.cflags())).encode())
     for path in sorted(SOURCES.rglob("*.[ch]")):
         made_from.update(path.read_bytes())
     return made_from.hexdigest()[:16]
 
 
-def load(root: Path, role: str, sizes: Sizes, cache: Path) -> Datapath:
-    """Return the datapath of `role`, adopted when the same build is pinned, else compiled. Attaches nothing.
+def load(root: Path, role: str, sizes: Sizes, cache: Path, hook: str = "auto") -> Datapath:
+    """Return the datapath of `role` for `hook`, adopted when the same build is pinned, else compiled. Attaches nothing.
 
     Raises LoadError, HeadersMissing, MapMismatch (before any program could run on a map of another layout).
     """
     here = home(root)
     maps.close_tables(maps.open_tables(here, sizes.by_map()))
-    build = here / "programs" / digest(role, sizes)
-    adopted = build.is_dir() and all((build / p.function).exists() for p in ROLES[role])
+    wanted = programs_of(role, hook)
+    build = here / "programs" / digest(wanted, sizes)
+    adopted = build.is_dir() and all((build / p.function).exists() for p in wanted)
     if not adopted:
-        _compile(here, build, role, sizes, cache)
+        _compile(here, build, wanted, sizes, cache)
     tables = maps.open_tables(here, sizes.by_map())
-    programs = {p.function: bpf.get_pinned(build / p.function) for p in ROLES[role]}
-    return Datapath(here, role, tables, programs, adopted)
+    programs = {p.function: bpf.get_pinned(build / p.function) for p in wanted}
+    return Datapath(here, role, tables, programs, adopted, hook)
 
 
-def _compile(here: Path, build: Path, role: str, sizes: Sizes, cache: Path) -> None:
+def _compile(here: Path, build: Path, programs: tuple[Program, ...], sizes: Sizes, cache: Path) -> None:
     fresh = build.with_name(build.name + "-new")  # bpffs refuses names with a dot
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     headers = str(find_headers(cache))
-    for source in dict.fromkeys(p.source for p in ROLES[role]):
+    for source in dict.fromkeys(p.source for p in programs):
         job = {
             "source": str(SOURCES / source),
             "cflags": [f'-DPIN_DIR="{here}"', *sizes.cflags()],
@@ -157,7 +183,7 @@ def _compile(here: Path, build: Path, role: str, sizes: Sizes, cache: Path) -> N
                     "type": p.type,
                     "attach_type": p.attach if p.type == "cgroup_sock_addr" else -1,
                 }
-                for p in ROLES[role]
+                for p in programs
                 if p.source == source
             ],
             "into": str(fresh),
@@ -177,28 +203,36 @@ def _compile(here: Path, build: Path, role: str, sizes: Sizes, cache: Path) -> N
     fresh.rename(build)
 
 
-def attach(datapath: Datapath, devices: Mapping[str, int], cgroup: int | None, hook: str = "auto") -> None:
-    """Attach every program of the role, or swap it into its link when one is pinned.
+def attach(datapath: Datapath, devices: Mapping[str, int], cgroup: int | None) -> None:
+    """Attach every program of the role, or swap it into its link when one is pinned; what another hook left goes.
 
     devices: interface index by "underlay" and "vpc". cgroup: file descriptor of the cgroup whose sockets are served.
-    hook: "tcx", "clsact", or "auto": tcx where the kernel has it (6.6). clsact has no link: its filter stays by itself.
+    The datapath's hook: "tcx", "clsact", "auto" (tcx where the kernel has it, 6.6), "xdp" or "xdpgeneric". clsact has
+    no link: its filter stays by itself.
     """
     directory = datapath.root / "links"
     directory.mkdir(exist_ok=True)
-    for program in ROLES[datapath.role]:
+    wanted = programs_of(datapath.role, datapath.hook)
+    for program in wanted:
         target = devices[program.where] if program.where != "cgroup" else cgroup
         if target is None:
             raise ValueError(f"{program.function} needs a cgroup")
-        if program.where != "cgroup" and hook == "clsact":
+        if program.type == "sched_cls" and datapath.hook == "clsact":
             attach_clsact(datapath.programs[program.function], program.function, target, program.attach)
             continue
         try:
             datapath.links[program.function] = _linked(directory / program.function, program, target, datapath)
         except OSError as error:
-            if error.errno != errno.EINVAL or program.where == "cgroup" or hook == "tcx":
+            if error.errno != errno.EINVAL or program.type != "sched_cls" or datapath.hook == "tcx":
                 raise
             attach_clsact(datapath.programs[program.function], program.function, target, program.attach)
+    for path in directory.iterdir():
+        if path.name not in datapath.links:
+            path.unlink()
     _remove_other_builds(datapath)
+    for path in _homes(datapath.root.parent):
+        if path != datapath.root:  # maps of another ABI: their programs would see every packet too
+            shutil.rmtree(path)
 
 
 def _linked(path: Path, program: Program, target: int, datapath: Datapath) -> int:
@@ -206,7 +240,8 @@ def _linked(path: Path, program: Program, target: int, datapath: Datapath) -> in
     fd = datapath.programs[program.function]
     link = _living_link(path, program, target)
     if link is None:
-        link = bpf.link_create(fd, target, program.attach)
+        flags = XDP_HOOKS[datapath.hook] if program.type == "xdp" else 0
+        link = bpf.link_create(fd, target, program.attach, flags)
         bpf.pin(link, path)
     elif bpf.link_program_id(link) != bpf.program_id(fd):
         bpf.link_update(link, fd)
@@ -241,10 +276,14 @@ def _remove_other_builds(datapath: Datapath) -> None:
             shutil.rmtree(build)
 
 
+def _homes(root: Path) -> list[Path]:
+    """Return what any version pinned below `root`."""
+    return [path for path in root.iterdir() if path.name.isdigit()] if root.exists() else []
+
+
 def detach(root: Path) -> bool:
-    """Remove links, programs and maps of this ABI; return whether there were any. Sessions end here."""
-    here = home(root)
-    if not here.exists():
-        return False
-    shutil.rmtree(here)
-    return True
+    """Remove links, programs and maps of this and every other ABI; return whether there were any. Sessions end here."""
+    found = _homes(root)
+    for path in found:
+        shutil.rmtree(path)
+    return bool(found)

@@ -3,24 +3,27 @@
 import asyncio
 import os
 import time
+from collections.abc import Iterable
+from ctypes import c_uint32
 from dataclasses import dataclass
 from pathlib import Path
 
 from control.model.node import Node
 from userspace.config.compile_datapath import DatapathPlan
-from userspace.node import datapath, links
-from userspace.node.ageing import Timeouts, sweep
+from userspace.node import abi, datapath, links, resets
+from userspace.node.ageing import Ended, Swept, Timeouts, sweep
 from userspace.node.apply import Applier, MachineFacts
 from userspace.node.counters import DatapathCollector
 from userspace.node.datapath import Datapath, Sizes
 from userspace.node.machine import ensure_bpffs, own_cgroup
 
 SWEEP_EVERY = 5.0  # seconds
+SWEEP_SHARE = 0.05  # of one CPU at most: a sweep of a million sessions is followed by a longer pause
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardingSettings:
-    """hook: tcx, clsact or auto. pool: the unique IPs. cache: where a joined header tree may be made."""
+    """hook: as datapath.attach() says. pool: the unique IPs. cache: where a joined header tree may be made."""
 
     hook: str = "auto"
     pool: str = "100.64.0.0/10"
@@ -48,15 +51,40 @@ class Forwarding:
         self.applier.remove()
 
     async def age(self) -> None:
+        thorough = False
         while True:
             started = time.monotonic()
-            swept = await asyncio.to_thread(sweep, self.datapath.tables["sessions"], time.monotonic_ns(), self.timeouts)
-            self.collector.note(swept, time.monotonic() - started)
-            await asyncio.sleep(SWEEP_EVERY)
+            swept = await asyncio.to_thread(self._sweep, thorough)
+            spent = time.monotonic() - started
+            self.collector.note(swept, spent)
+            thorough = swept.orphans > 0 and not thorough
+            await asyncio.sleep(max(SWEEP_EVERY, spent / SWEEP_SHARE))
+
+    def _sweep(self, thorough: bool) -> Swept:
+        down = self.applier.down
+        swept = sweep(self.datapath.tables["sessions"], time.monotonic_ns(), self.timeouts, down, thorough)
+        if swept.resets:
+            self.collector.resets += reset_ends(self.datapath, swept.resets)
+        return swept
 
     def close(self) -> None:
         """Let go of it; programs, maps and sessions stay in the kernel."""
         self.datapath.close()
+
+
+def reset_ends(loaded: Datapath, ended: Iterable[Ended]) -> int:
+    """Send the resets of sessions that were taken away; return how many packets left."""
+    tables = loaded.tables
+    machine = abi.Machine.from_buffer_copy(tables["machine"].get(c_uint32(0)) or bytes(abi.Machine()))
+
+    def host_of(address: abi.Addr, vni: int, flow: abi.Flow) -> abi.Endpoint | None:
+        raw = tables["hosts"].get(abi.HostKey(addr=address, vni=vni)) if "hosts" in tables else None
+        if raw is None and "endpoints" in tables:
+            raw = tables["endpoints"].get(flow.daddr)
+        found = abi.Endpoint.from_buffer_copy(raw) if raw else None
+        return found if found is not None and found.vni == vni else None
+
+    return resets.send(packet for one in ended for packet in resets.packets(one, machine, host_of))
 
 
 def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forwarding:
@@ -74,20 +102,24 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
         links.prepare_gateway()
         vpc = links.ensure_vpc_device(settings.pool, underlay, me.address)
         devices["vpc"] = vpc.index
-        facts = MachineFacts(me.address, underlay.index, underlay.mtu, vpc.index, vpc.mac, settings.toa_kind)
+        peer = links.vpc_peer()
+        facts = MachineFacts(me.address, underlay.index, underlay.mtu, vpc.index, vpc.mac, settings.toa_kind, peer)
         cgroup = os.open(own_cgroup(me.id), os.O_RDONLY)
     else:
         links.prepare_l4(underlay)
     try:
-        loaded = datapath.load(root, me.role, settings.sizes, settings.cache)
+        loaded = datapath.load(root, me.role, settings.sizes, settings.cache, settings.hook)
         applier = Applier(loaded.tables, facts)
         applier.add(plan)
-        datapath.attach(loaded, devices, cgroup, settings.hook)
+        datapath.attach(loaded, devices, cgroup)
         applier.remove()
     finally:
         if cgroup is not None:
             os.close(cgroup)
-    return Forwarding(loaded, applier, DatapathCollector(loaded.tables, loaded.kernel_bytes()), settings.timeouts)
+    collector = DatapathCollector(
+        loaded.tables, loaded.kernel_bytes(), applier.checksums, lambda: (applier.laddrs, applier.ports_each)
+    )
+    return Forwarding(loaded, applier, collector, settings.timeouts)
 
 
 def take_down() -> list[str]:

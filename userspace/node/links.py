@@ -3,6 +3,10 @@
 Desired state, idempotent: what is there already stays as it is. Called before the event loop runs.
 """
 
+import array
+import fcntl
+import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from userspace.node.bpf import AttachType
 
 VPC_DEVICE, VPC_PEER = "unilb0", "unilb1"
 TUNNEL_OVERHEAD = 50  # bytes: outer IPv4, UDP, VXLAN, inner Ethernet
+_SIOCETHTOOL, _ETHTOOL_SGRO = 0x8946, 0x2C
 _SYSCTL = Path("/proc/sys/net")
 PROGRAMS = frozenset({"l4_ingress", "vpc_egress", "vxlan_ingress"})  # names of our filters
 _TC_PARENT = {AttachType.TCX_INGRESS: "ffff:fff2", AttachType.TCX_EGRESS: "ffff:fff3"}
@@ -68,6 +73,22 @@ def ensure_vpc_device(pool: str, underlay: Device, address: str) -> Device:
         return _device(ip, index)
 
 
+def vpc_peer() -> int:
+    """Return the index of the other end of the VPC device; XDP delivers by it, which needs GRO on for its NAPI."""
+    with IPRoute() as ip:
+        index = int(ip.link_lookup(ifname=VPC_PEER)[0])
+    set_gro(VPC_DEVICE)
+    return index
+
+
+def set_gro(device: str) -> None:
+    """Switch GRO on, by ethtool's ioctl: with it a veth takes frames that XDP redirects into its peer."""
+    value = array.array("I", [_ETHTOOL_SGRO, 1])
+    request = struct.pack("16sP", device.encode(), value.buffer_info()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCETHTOOL, request)
+
+
 def remove_vpc_device() -> bool:
     """Remove the pair and with it its route; return whether it was there."""
     with IPRoute() as ip:
@@ -91,7 +112,8 @@ def prepare_gateway() -> None:
 
 def prepare_l4(device: Device) -> None:
     """bpf_fib_lookup() answers only for devices that forward."""
-    set_sysctl(f"ipv4/conf/{device.name}/forwarding", "1")
+    for family in ("ipv4", "ipv6"):
+        set_sysctl(f"{family}/conf/{device.name}/forwarding", "1")
 
 
 def attach_clsact(program: int, name: str, device: int, attach: AttachType) -> None:

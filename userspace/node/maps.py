@@ -1,7 +1,7 @@
 """Typed access to pinned maps: every map's name, key and value in one table, checked against the kernel before use."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ctypes import Structure, c_uint32, c_uint64, sizeof
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from userspace.node import abi, bpf
 LAYOUT: dict[str, tuple[type[Any], type[Any]]] = {
     "sessions": (abi.Flow, abi.Session),
     "endpoints": (abi.Addr, abi.Endpoint),
+    "hosts": (abi.HostKey, abi.Endpoint),
     "vteps": (abi.VtepKey, abi.Traffic),
     "services": (abi.ServiceKey, abi.Service),
     "rings": (c_uint32, c_uint32),
@@ -21,6 +22,10 @@ LAYOUT: dict[str, tuple[type[Any], type[Any]]] = {
     "laddrs": (c_uint32, abi.Addr),
     "toa_trusted": (abi.Addr, c_uint32),
     "machine": (c_uint32, abi.Machine),
+    "accounts": (c_uint32, abi.Account),
+    "path_mtus": (abi.Addr, abi.PathMtu),
+    "icmp_budget": (c_uint32, abi.Budget),
+    "drop_watch": (c_uint32, abi.Watch),
     "drops": (c_uint32, c_uint64),
     "events": (c_uint32, c_uint64),
 }
@@ -50,10 +55,24 @@ class Table:
     def items(self) -> list[tuple[bytes, bytes]]:
         return bpf.map_items(self.fd, self.shape.key_size, self.shape.value_size)
 
+    def chunks(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """Yield (keys, values, count), each concatenated."""
+        return bpf.map_chunks(self.fd, self.shape.key_size, self.shape.value_size)
+
     def put_many(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Write entries in order, by batches."""
         pairs = list(entries)
         bpf.map_update_batch(self.fd, b"".join(k for k, _ in pairs), b"".join(v for _, v in pairs), len(pairs))
+
+    def shares(self, index: int) -> list[bytes]:
+        """Return every CPU's value of an entry of a per-CPU array."""
+        size = self.shape.value_size + 7 & ~7
+        raw = bpf.map_lookup(self.fd, bytes(c_uint32(index)), size * possible_cpus()) or b""
+        return [raw[i : i + self.shape.value_size] for i in range(0, len(raw), size)]
+
+    def put_shares(self, index: int, value: bytes) -> None:
+        """Write the same value for every CPU."""
+        bpf.map_update(self.fd, bytes(c_uint32(index)), value.ljust(len(value) + 7 & ~7, b"\0") * possible_cpus())
 
     def totals(self, count: int) -> list[int]:
         """Return the first `count` counters of a per-CPU array of u64, summed over CPUs."""

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from control.model.encryption import Keyring, parse_keyring
@@ -12,6 +13,8 @@ from userspace.node.ageing import Timeouts
 from userspace.node.daemon_settings import NodeSettings
 from userspace.node.datapath import Sizes
 from userspace.node.forwarding import ForwardingSettings
+
+TIMEOUTS = tuple(field.name for field in fields(Timeouts))
 
 
 def add_parser(
@@ -42,13 +45,17 @@ def add_parser(
     parser.add_argument("--keyring", metavar="KEY[,KEY]", help="as control's; or UNILB_KEYRING, default: APISIX's")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a worker setting; repeatable")
     path = parser.add_argument_group("datapath")
-    path.add_argument("--hook", choices=("auto", "tcx", "clsact"), default="auto")
+    path.add_argument("--hook", choices=("auto", "tcx", "clsact", "xdp", "xdpgeneric"), default="auto")
     path.add_argument("--unique-ips", metavar="CIDR", default="100.64.0.0/10", help="as control's; default %(default)s")
     path.add_argument("--toa-kind", type=int, default=254, help="TCP option kind (default %(default)s)")
     path.add_argument("--max-sessions", type=int, default=65536, help="default %(default)s")
-    for name, seconds in (("opening", 30), ("established", 900), ("closing", 60)):
+    for name in TIMEOUTS:
         path.add_argument(
-            f"--{name}-timeout", type=float, default=seconds, metavar="SECONDS", help="default %(default)s"
+            f"--{name}-timeout",
+            type=float,
+            default=getattr(Timeouts(), name),
+            metavar="SECONDS",
+            help="default %(default)s",
         )
     path.add_argument("--cache", type=Path, default=Path("/var/cache/unilb"), help="for a joined header tree")
     parser.set_defaults(run=run, parser=parser)
@@ -108,7 +115,7 @@ def node_settings(args: argparse.Namespace) -> NodeSettings:
                 pool=args.unique_ips,
                 toa_kind=args.toa_kind,
                 sizes=Sizes(flows=2 * args.max_sessions),
-                timeouts=Timeouts(args.opening_timeout, args.established_timeout, args.closing_timeout),
+                timeouts=Timeouts(**{name: getattr(args, f"{name}_timeout") for name in TIMEOUTS}),
                 cache=args.cache,
             ),
             keyring=keyring(args.keyring),

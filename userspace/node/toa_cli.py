@@ -1,7 +1,7 @@
 """`unilb toa`: gives unmodified servers on this machine the client's address that an L4 node wrote into a TCP option.
 
-Two programs are attached to a cgroup and stay when the command has ended: one keeps the address of each handshake that
-a trusted sender opened, one answers accept() and getpeername() with it. Running it again changes kind and trust in
+Three programs are attached to a cgroup and stay when the command has ended: one keeps the address of each handshake that
+a trusted sender opened, two answer accept() and getpeername() with it, one for each family of sockets. Running it again changes kind and trust in
 place; sockets that are open keep what they have.
 """
 
@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from ctypes import c_uint32
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from itertools import chain
 from pathlib import Path
 
@@ -23,13 +23,13 @@ from userspace.node.maps import MapMismatch, Table
 
 ROOT = BPFFS / "unilb-toa"
 MAX_TRUSTED = 4096  # addresses, as many as the map holds
-SIZES = Sizes(flows=2, endpoints=1, services=1, targets=1, owned=MAX_TRUSTED, laddrs=1)
+SIZES = Sizes(flows=2, endpoints=1, services=1, targets=1, owned=MAX_TRUSTED, laddrs=1, accounts=1)
 DEFAULT_KIND = 254  # what LVS and DPVS write for IPv4
 
 
 def addresses_of(networks: Sequence[str]) -> list[str]:
-    """The addresses of networks such as 198.18.1.1 or 198.18.1.0/28. Raises ValueError for a bad or too large one."""
-    parsed = [IPv4Network(text) for text in networks]
+    """The addresses of networks such as 198.18.1.1, 198.18.1.0/28 or 2001:db8::1. Raises ValueError for a bad or too large one."""
+    parsed = [ip_network(text) for text in networks]
     count = sum(network.num_addresses for network in parsed)
     if count > MAX_TRUSTED:
         raise ValueError(f"--trust: {count} addresses, at most {MAX_TRUSTED} can be trusted")

@@ -1,5 +1,7 @@
 """What a node's maps should hold, from the objects of the store."""
 
+from dataclasses import replace
+
 from control.model.node import Node
 from control.model.vip import Vip, VipTarget
 from control.model.vpc import Vpc, VpcEndpoint
@@ -62,7 +64,7 @@ def test_an_l4_node_steers_vips_to_gateways_by_address() -> None:
     vip = Vip("public", "10.100.0.10", 80, "tcp", (VipTarget("gw1", 80, 2), VipTarget("gw2", 8080)))
     plan = compile_datapath(L4, NODES, VPCS, {"public": vip})
     assert plan == DatapathPlan(
-        services={("10.100.0.10", 80, 6): {("10.1.0.11", 80): 2, ("10.2.0.12", 8080): 1}},
+        services={("10.100.0.10", 80, 6): {("10.1.0.11", 80, 0): 2, ("10.2.0.12", 8080, 0): 1}},
         vips=frozenset({"10.100.0.10"}),
         laddrs=("10.100.1.1", "10.100.1.2"),
     )
@@ -71,3 +73,55 @@ def test_an_l4_node_steers_vips_to_gateways_by_address() -> None:
 def test_targets_that_are_no_gateway_are_left_out() -> None:
     vip = Vip("public", "10.100.0.10", 80, "tcp", (VipTarget("gone", 80), VipTarget("l4", 80)))
     assert compile_datapath(L4, NODES, {}, {"public": vip}).services == {("10.100.0.10", 80, 6): {}}
+
+
+def backend(address: str, **more: object) -> VipTarget:
+    return VipTarget("", 5432, address=address, **more)  # type: ignore[arg-type]
+
+
+def test_an_l4_node_steers_straight_to_backends_classic_and_in_a_vpc() -> None:
+    vip = Vip(
+        "db", "10.100.0.11", 5432, "tcp", (backend("10.1.0.21"), backend("192.168.0.10", vpc_id="blue", weight=3))
+    )
+    plan = compile_datapath(L4, NODES, VPCS, {"db": vip})
+    assert plan.services == {("10.100.0.11", 5432, 6): {("10.1.0.21", 5432, 0): 1, ("192.168.0.10", 5432, 10010): 3}}
+    assert plan.hosts == {
+        ("192.168.0.10", 10010): (
+            "100.64.0.1",
+            EndpointPlan("192.168.0.10", "10.1.0.31", 10010, "02:00:c0:a8:00:0a", 1450),
+        )
+    }
+    assert plan.vteps == {(None, 10010), ("10.1.0.31", 10010)}
+
+
+def test_a_target_that_is_no_endpoint_of_its_vpc_is_left_out() -> None:
+    vip = Vip(
+        "db",
+        "10.100.0.11",
+        5432,
+        "tcp",
+        (backend("192.168.0.99", vpc_id="blue"), backend("192.168.0.10", vpc_id="red")),
+    )
+    plan = compile_datapath(L4, NODES, VPCS, {"db": vip})
+    assert (plan.services, plan.hosts) == ({("10.100.0.11", 5432, 6): {}}, {})
+
+
+def test_one_port_may_be_published_for_udp_and_tcp() -> None:
+    vips = {p: Vip(p, "10.100.0.12", 53, p, (VipTarget("gw1", 53),)) for p in ("tcp", "udp")}
+    assert set(compile_datapath(L4, NODES, {}, vips).services) == {("10.100.0.12", 53, 6), ("10.100.0.12", 53, 17)}
+
+
+def test_a_draining_target_and_one_that_is_down_take_nothing_new() -> None:
+    vip = Vip(
+        "v", "10.100.0.10", 80, "tcp", (VipTarget("gw1", 80, 5, state="drain"), VipTarget("gw2", 80, 5, state="down"))
+    )
+    plan = compile_datapath(L4, NODES, {}, {"v": vip})
+    assert plan.services == {("10.100.0.10", 80, 6): {("10.1.0.11", 80, 0): 0, ("10.2.0.12", 80, 0): 0}}
+    assert plan.down == {("10.2.0.12", 80, 0)}
+
+
+def test_an_ipv6_vip_finds_gateways_by_their_ipv6_address() -> None:
+    nodes = NODES | {"gw1": replace(GW1, address6="2001:db8::11")}
+    vip = Vip("v6", "2001:db8:100::10", 80, "tcp", (VipTarget("gw1", 80), VipTarget("gw2", 80)))
+    plan = compile_datapath(L4, nodes, {}, {"v6": vip})
+    assert plan.services == {("2001:db8:100::10", 80, 6): {("2001:db8::11", 80, 0): 1}}

@@ -1,47 +1,36 @@
 """When a session has ended, and what a sweep takes away."""
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 import pytest
 
 from userspace.node import abi
 from userspace.node.abi import Direction, TcpSeen
-from userspace.node.ageing import NSEC, Half, Swept, Timeouts, expired, sweep
+from userspace.node.ageing import MAX_RESETS, NSEC, Swept, Timeouts, sweep
 
-S, D, F, R = TcpSeen.SYN, TcpSeen.SYN | TcpSeen.DATA, TcpSeen.DATA | TcpSeen.FIN, TcpSeen.RST
-TIMES = Timeouts(opening=30, established=900, closing=60)
-
-
-def half(seen: int, last: float = 0) -> Half:
-    return Half(b"", Direction.FORWARD, seen, 0, int(last * NSEC))
-
+SYN, DATA = TcpSeen.SYN, TcpSeen.SYN | TcpSeen.DATA
+S, D = SYN, DATA | TcpSeen.PEER
+F, R = D | TcpSeen.FIN, SYN | TcpSeen.RST
+TIMES = Timeouts(opening=30, established=900, closing=60, reset=10, udp=120, icmp=20)
 
 ROWS = [
-    ("a SYN without answer lives 30 s", S, 0, 30, False),
-    ("and no longer", S, 0, 31, True),
-    ("a SYN-ACK without the handshake's ACK is opening still", S, S, 31, True),
-    ("an established session lives 900 s", D, D, 900, False),
-    ("and no longer", D, D, 901, True),
-    ("one FIN: closing", F, D, 61, True),
-    ("closing lives 60 s", F, F, 60, False),
-    ("a reset from either side closes", D, R, 61, True),
-    ("a reset before an answer closes", S, R, 59, False),
+    ("a SYN without answer", 6, S, 30),
+    ("a SYN whose answer is a SYN-ACK alone", 6, S | TcpSeen.PEER, 30),
+    ("an established session", 6, D, 900),
+    ("one that said FIN", 6, F, 60),
+    ("one whose other end said FIN", 6, D | TcpSeen.PEER_FIN, 60),
+    ("one that was reset", 6, R, 10),
+    ("one that its other end reset", 6, D | TcpSeen.PEER_RST, 10),
+    ("a FIN and then a RST", 6, F | TcpSeen.RST, 10),
+    ("a datagram's", 17, TcpSeen.DATA, 120),
+    ("a ping's", 1, TcpSeen.DATA, 20),
+    ("an IPv6 ping's", 58, TcpSeen.DATA | TcpSeen.PEER, 20),
 ]
 
 
-@pytest.mark.parametrize(("name", "seen", "other", "age", "expected"), ROWS, ids=[f"{r[0]} ({r[3]})" for r in ROWS])
-def test_expired(name: str, seen: int, other: int, age: float, expected: bool) -> None:
-    assert expired(half(seen), half(other), int(age * NSEC), TIMES) is expected
-    assert expired(half(other), half(seen), int(age * NSEC), TIMES) is expected
-
-
-def test_either_direction_keeps_it_alive() -> None:
-    assert not expired(half(D, last=0), half(D, last=500), 1300 * NSEC, TIMES)
-
-
-def test_half_a_session_goes_after_the_opening_time() -> None:
-    assert not expired(half(D), None, 30 * NSEC, TIMES)
-    assert expired(half(D), None, 31 * NSEC, TIMES)
+@pytest.mark.parametrize(("name", "proto", "seen", "seconds"), ROWS, ids=[row[0] for row in ROWS])
+def test_allowed_silence(name: str, proto: int, seen: int, seconds: int) -> None:
+    assert TIMES.allowed(proto, seen) == seconds
 
 
 class Sessions:
@@ -51,10 +40,12 @@ class Sessions:
         self.entries = entries
         self.touched: dict[bytes, bytes] = {}
 
-    def items(self) -> list[tuple[bytes, bytes]]:
+    def chunks(self) -> Iterator[tuple[bytes, bytes, int]]:
         read = list(self.entries.items())
         self.entries |= self.touched
-        return read
+        for at in range(0, len(read), 3):
+            part = read[at : at + 3]
+            yield b"".join(k for k, _ in part), b"".join(v for _, v in part), len(part)
 
     def get(self, key: bytes) -> bytes | None:
         return self.entries.get(key)
@@ -63,42 +54,61 @@ class Sessions:
         return self.entries.pop(key, None) is not None
 
 
-def pair(number: int, seen: int, last: float) -> dict[bytes, bytes]:
-    forward, reply = abi.Flow(sport=number, vni=0), abi.Flow(sport=number, vni=7)
-    fields = {"tcp_seen": seen, "last_seen_ns": int(last * NSEC)}
+def pair(number: int, seen: int, last: float, proto: int = 6, **fields: int) -> dict[bytes, bytes]:
+    laddr = abi.addr("10.0.0.1")
+    forward = abi.Flow(sport=number, proto=proto)
+    reply = abi.Flow(sport=number, vni=7, proto=proto, daddr=laddr)
+    common = {"tcp_seen": seen, "last_seen_ns": int(last * NSEC), **fields}
     return {
-        bytes(forward): bytes(abi.Session(peer=reply, direction=Direction.FORWARD, **fields)),
-        bytes(reply): bytes(abi.Session(peer=forward, direction=Direction.REPLY, **fields)),
+        bytes(forward): bytes(abi.Session(peer=reply, direction=Direction.FORWARD, **common)),
+        bytes(reply): bytes(abi.Session(peer=forward, direction=Direction.REPLY, **common)),
     }
 
 
-def swept(sessions: Sessions, at: float) -> Swept:
-    return sweep(sessions, int(at * NSEC), TIMES)  # type: ignore[arg-type]
+def swept(
+    sessions: Sessions, at: float, thorough: bool = False, down: frozenset[tuple[int, int]] = frozenset()
+) -> Swept:
+    return sweep(sessions, int(at * NSEC), TIMES, down, thorough)  # type: ignore[arg-type]
 
 
 def test_a_sweep_removes_both_halves_of_what_expired_and_nothing_else() -> None:
     old, young = pair(1, D, 0), pair(2, D, 500)
     sessions = Sessions(old | young)
-    assert swept(sessions, 1000) == Swept(sessions=1, removed=1, orphans=0)
+    found = swept(sessions, 1000)
+    assert (found.sessions, found.removed, found.orphans) == (1, 1, 0)
     assert sessions.entries == young
 
 
-def test_a_sweep_removes_orphans_of_either_direction() -> None:
-    forward, reply = list(pair(1, D, 0).items())[0], list(pair(2, D, 0).items())[1]
-    sessions = Sessions(dict([forward, reply]))
-    assert swept(sessions, 10).orphans == 2
+@pytest.mark.parametrize("kept", [0, 1], ids=["forward", "reply"])
+def test_either_direction_keeps_a_session_alive(kept: int) -> None:
+    old, late = pair(1, D, 0), list(pair(1, D, 999).items())
+    sessions = Sessions(old | dict([late[kept]]))
+    assert swept(sessions, 1000).removed == 0
     assert len(sessions.entries) == 2
-    swept(sessions, 31)
+
+
+def test_a_sweep_counts_by_account_and_local_address() -> None:
+    sessions = Sessions(pair(1, D, 0, account=4) | pair(2, D, 0, account=4) | pair(3, D, 0, account=5))
+    found = swept(sessions, 10)
+    assert found.by_account == {4: 2, 5: 1}
+    assert found.ports == {bytes(abi.addr("10.0.0.1")): 3}
+
+
+def test_unequal_halves_are_counted_and_a_thorough_sweep_removes_them() -> None:
+    forwards = dict(list(pair(n, D, 0).items())[0] for n in (1, 2))
+    sessions = Sessions(forwards | dict([list(pair(3, D, 0).items())[1]]))
+    assert swept(sessions, 31).orphans == 1
+    assert swept(sessions, 29, thorough=True).orphans == 0
+    found = swept(sessions, 31, thorough=True)
+    assert (found.orphans, found.removed) == (3, 3)
     assert sessions.entries == {}
 
 
 def test_an_entry_whose_peer_belongs_to_another_is_an_orphan() -> None:
     stolen = pair(1, D, 0)
-    (key, value), _ = stolen.items()
-    thief = abi.Session.from_buffer_copy(value)
-    other = abi.Flow(sport=9)
-    sessions = Sessions(stolen | {bytes(other): bytes(thief)})
-    swept(sessions, 31)
+    (_, value), _ = stolen.items()
+    sessions = Sessions(stolen | {bytes(abi.Flow(sport=9)): value})
+    swept(sessions, 31, thorough=True)
     assert sessions.entries == stolen
 
 
@@ -109,9 +119,30 @@ def test_a_session_that_a_packet_touches_during_the_sweep_stays() -> None:
     assert len(sessions.entries) == 2
 
 
-def test_half_reads_what_the_datapath_writes() -> None:
-    value = abi.Session(
-        peer=abi.Flow(sport=1), direction=2, tcp_seen=5, tunnel_sport=50000, created_ns=11, last_seen_ns=22, packets=3
+def test_the_ends_of_an_established_session_are_to_be_told_and_no_others() -> None:
+    sessions = Sessions(pair(1, D, 0) | pair(2, F, 0) | pair(3, R, 0) | pair(4, S, 0) | pair(5, D, 0, proto=17))
+    found = swept(sessions, 1000)
+    assert found.removed == 5
+    assert [abi.Flow.from_buffer_copy(one.key).sport for one in found.resets] == [1]
+    assert [abi.Session.from_buffer_copy(v).direction for v in (found.resets[0].forward, found.resets[0].reply)] == [
+        1,
+        2,
+    ]
+
+
+def test_no_more_than_a_sweeps_share_is_told() -> None:
+    entries: dict[bytes, bytes] = {}
+    for number in range(MAX_RESETS + 5):
+        entries |= pair(number, D, 0)
+    found = swept(Sessions(entries), 1000)
+    assert (found.removed, len(found.resets)) == (MAX_RESETS + 5, MAX_RESETS)
+
+
+def test_sessions_of_a_target_that_is_down_end_at_once() -> None:
+    theirs, others, older = (
+        pair(n, D, 99, target=t, target_generation=g) for n, t, g in ((1, 3, 7), (2, 4, 7), (3, 3, 6))
     )
-    assert Half.read(bytes(value)) == Half(bytes(abi.Flow(sport=1)), 2, 5, 11, 22)
-    assert replace(Half.read(bytes(value)), seen=6).seen == 6
+    sessions = Sessions(theirs | others | older)
+    found = swept(sessions, 100, down=frozenset({(3, 7)}))
+    assert (found.removed, len(found.resets)) == (1, 1)
+    assert sessions.entries == others | older

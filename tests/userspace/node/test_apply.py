@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from userspace.balancer.maglev import build_ring
-from userspace.config.compile_datapath import DatapathPlan, EndpointPlan
+from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan
 from userspace.node import abi, datapath
-from userspace.node.abi import RING_SIZE, Owned
+from userspace.node.abi import RING_SIZE, Owned, TargetState
 from userspace.node.apply import Applier, MachineFacts, PlanTooLarge, inner_mac
 from userspace.node.datapath import Datapath, Sizes
 
 pytestmark = pytest.mark.bpf
 FACTS = MachineFacts("10.1.0.11", 2, 1500, 3, "02:00:00:00:00:fe")
-GW1, GW2, GW3 = ("10.1.0.11", 80), ("10.2.0.12", 80), ("10.3.0.13", 80)
+GW1, GW2, GW3 = (TargetPlan(f"10.{i}.0.1{i}", 80) for i in (1, 2, 3))
 VIP = ("10.100.0.10", 80, 6)
 L4_PLAN = DatapathPlan(services={VIP: {GW1: 1, GW2: 1}}, vips=frozenset({VIP[0]}), laddrs=("10.100.1.1",))
 ONE = EndpointPlan("192.168.0.10", "10.1.0.31", 10010, "02:00:c0:a8:00:0a", 1450)
@@ -26,7 +26,7 @@ GATEWAY_PLAN = DatapathPlan(
     laddrs=("198.18.1.1", "198.18.1.2"),
     toa_trusted=frozenset({"10.100.1.1"}),
 )
-SIZES = Sizes(flows=64, endpoints=4, services=2, targets=4, owned=8, laddrs=2)
+SIZES = Sizes(flows=64, endpoints=4, services=2, targets=4, owned=8, laddrs=2, accounts=8)
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def ring(loaded: Datapath) -> list[tuple[str, int] | None]:
     return [named.get(indexes[bytes(c_uint32(first + i))]) for i in range(RING_SIZE)]
 
 
-def expected_ring(*targets: tuple[str, int]) -> list[tuple[str, int]]:
-    by_name = {f"{address}:{port}": (address, port) for address, port in targets}
+def expected_ring(*targets: TargetPlan) -> list[tuple[str, int]]:
+    by_name = {f"{t.address}:{t.port}": (t.address, t.port) for t in targets}
     return [by_name[name] for name in build_ring(dict.fromkeys(by_name, 1), RING_SIZE)]
 
 
@@ -70,7 +70,7 @@ def test_an_l4_plan_publishes_its_vip(loaded: Datapath) -> None:
     assert ring(loaded) == expected_ring(GW1, GW2)
     assert owned(loaded) == {"10.100.0.10": Owned.VIP, "10.100.1.1": Owned.LADDR}
     machine = abi.Machine.from_buffer_copy(loaded.tables["machine"].get(c_uint32(0)) or b"")
-    assert (machine.laddr_count, machine.toa_mss, machine.toa_kind) == (1, 1452, 254)
+    assert (machine.laddr_count, machine.laddr6_count, machine.mtu, machine.toa_kind) == (1, 0, 1500, 254)
 
 
 def test_a_changed_ring_is_written_beside_the_old_one(loaded: Datapath) -> None:
@@ -81,7 +81,7 @@ def test_a_changed_ring_is_written_beside_the_old_one(loaded: Datapath) -> None:
     assert service(loaded) != before
     assert ring(loaded) == expected_ring(GW1, GW2, GW3)
     applier.add(replace(L4_PLAN, services={VIP: {GW3: 1}}))
-    assert set(ring(loaded)) == {GW3}
+    assert set(ring(loaded)) == {GW3[:2]}
 
 
 def test_an_unchanged_ring_is_not_written_again(loaded: Datapath) -> None:
@@ -130,7 +130,7 @@ def test_a_vip_that_comes_back_is_published_again(loaded: Datapath) -> None:
     [
         (replace(L4_PLAN, laddrs=("10.0.0.1", "10.0.0.2", "10.0.0.3")), "map laddrs has 2 entries, 3 are needed"),
         (
-            replace(L4_PLAN, services={VIP: {(f"10.1.0.{i}", 80): 1 for i in range(4)}}),
+            replace(L4_PLAN, services={VIP: {TargetPlan(f"10.1.0.{i}", 80): 1 for i in range(4)}}),
             "map targets has 4 entries, 5 are needed",
         ),
         (replace(L4_PLAN, services={("10.0.0.1", p, 6): {} for p in (1, 2, 3)}), "map services has 2 entries"),
@@ -147,6 +147,7 @@ def test_a_gateway_plan_opens_its_endpoints(loaded: Datapath) -> None:
     Applier(loaded.tables, FACTS).add(GATEWAY_PLAN)
     raw = loaded.tables["endpoints"].get(abi.addr("100.64.0.1"))
     endpoint = abi.Endpoint.from_buffer_copy(raw or b"")
+    assert endpoint.account == 1
     assert (abi.text(endpoint.addr), abi.text(endpoint.vtep), endpoint.vni, endpoint.mtu) == (
         "192.168.0.10",
         "10.1.0.31",
@@ -176,3 +177,58 @@ def test_a_gateways_vtep_counters_survive_a_new_plan(loaded: Datapath) -> None:
 
 def test_inner_mac_names_the_gateway() -> None:
     assert inner_mac("10.1.0.11") == "02:75:0a:01:00:0b"
+
+
+def target(loaded: Datapath, index: int) -> abi.Target:
+    return abi.Target.from_buffer_copy(loaded.tables["targets"].get(c_uint32(index)) or b"")
+
+
+def test_a_number_that_is_used_anew_has_another_generation(loaded: Datapath) -> None:
+    applier = Applier(loaded.tables, FACTS)
+    applier.add(replace(L4_PLAN, services={VIP: {GW1: 1}}))
+    first = target(loaded, 1).generation
+    applier.add(replace(L4_PLAN, services={VIP: {GW1: 2}}))
+    assert target(loaded, 1).generation == first
+    applier.add(replace(L4_PLAN, services={VIP: {GW2: 1}}))
+    assert (abi.text(target(loaded, 1).addr), target(loaded, 1).generation) == (GW2.address, first + 1)
+
+
+def test_a_target_that_is_down_is_told_and_comes_back_the_same(loaded: Datapath) -> None:
+    applier = Applier(loaded.tables, FACTS)
+    plan = replace(L4_PLAN, services={VIP: {GW1: 0, GW2: 1}}, down=frozenset({GW1}))
+    applier.add(plan)
+    assert (target(loaded, 1).state, applier.down) == (TargetState.DOWN, {(1, target(loaded, 1).generation)})
+    assert set(ring(loaded)) == {GW2[:2]}
+    applier.add(L4_PLAN)
+    assert (target(loaded, 1).state, applier.down) == (TargetState.UP, frozenset())
+
+
+def test_a_backend_in_a_vpc_is_found_by_its_address_there(loaded: Datapath) -> None:
+    there = TargetPlan(ONE.addr, 5432, ONE.vni)
+    plan = replace(
+        L4_PLAN,
+        services={VIP: {there: 1}},
+        hosts={(ONE.addr, ONE.vni): ("100.64.0.1", ONE)},
+        vteps=frozenset({(None, ONE.vni), (ONE.vtep, ONE.vni)}),
+    )
+    Applier(loaded.tables, FACTS).add(plan)
+    raw = loaded.tables["hosts"].get(abi.HostKey(addr=abi.addr(ONE.addr), vni=ONE.vni))
+    host = abi.Endpoint.from_buffer_copy(raw or b"")
+    assert (abi.text(host.addr), abi.text(host.vtep)) == ("100.64.0.1", ONE.vtep)
+    assert target(loaded, 1).vni == ONE.vni
+
+
+def test_local_addresses_of_both_families_stand_apart(loaded: Datapath) -> None:
+    Applier(loaded.tables, FACTS).add(replace(L4_PLAN, laddrs=("2001:db8::1", "10.100.1.1")))
+    machine = abi.Machine.from_buffer_copy(loaded.tables["machine"].get(c_uint32(0)) or b"")
+    assert (machine.laddr_count, machine.laddr6_count) == (1, 1)
+    assert abi.text(abi.Addr.from_buffer_copy(loaded.tables["laddrs"].get(c_uint32(0)) or b"")) == "10.100.1.1"
+
+
+def test_rings_of_one_plan_have_one_checksum_on_every_node(loaded: Datapath) -> None:
+    one, other = Applier(loaded.tables, FACTS), Applier(loaded.tables, replace(FACTS, underlay="10.9.9.9"))
+    one.add(L4_PLAN)
+    other.add(replace(L4_PLAN, laddrs=("10.100.9.9",)))
+    assert one.checksums == other.checksums and len(one.checksums) == 1
+    one.add(replace(L4_PLAN, services={VIP: {GW1: 1, GW2: 2}}))
+    assert one.checksums != other.checksums

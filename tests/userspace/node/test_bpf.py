@@ -70,5 +70,5 @@ def test_errors_are_the_kernels(loaded: Datapath) -> None:
 
 def test_shape_names_sizes(loaded: Datapath) -> None:
     table: Table = loaded.tables["sessions"]
-    assert (table.shape.key_size, table.shape.value_size, table.shape.max_entries) == (44, 80, 20000)
+    assert (table.shape.key_size, table.shape.value_size, table.shape.max_entries) == (44, 96, 20000)
     assert os.fstat(table.fd)

@@ -1,5 +1,6 @@
 """What the datapath counted, as metrics."""
 
+from collections import Counter
 from collections.abc import Iterator
 from ctypes import c_uint32
 from pathlib import Path
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.bpf
 
 @pytest.fixture(scope="module")
 def gateway(bpffs: Path, cache: Path) -> Iterator[Datapath]:
-    loaded = datapath.load(bpffs / "counters", "gateway", Sizes(flows=64, services=2), cache)
+    loaded = datapath.load(bpffs / "counters", "gateway", Sizes(flows=64, services=2, accounts=8), cache)
     yield loaded
     loaded.close()
     datapath.detach(bpffs / "counters")
@@ -78,3 +79,24 @@ def test_a_node_tells_its_revision_and_the_stores_age() -> None:
     assert found["unilb_worker_restarts_total", ()] == 3
     assert found["unilb_node_held_prefixes", ()] == 1
     assert found["unilb_node_report_failures_total", ()] == 4
+
+
+def test_vips_and_vpcs_have_accounts_rings_and_pools(gateway: Datapath) -> None:
+    key = abi.ServiceKey(addr=abi.addr("2001:db8::1"), port=53, proto=17)
+    gateway.tables["services"].put(key, abi.Service(account=2))
+    gateway.tables["endpoints"].put(abi.addr("100.64.0.1"), abi.Endpoint(vni=10010, account=1))
+    one = bytes(abi.Account(packets=(3, 4), bytes=(300, 400), sessions=2))
+    gateway.tables["accounts"].put_shares(1, one)
+    collector = DatapathCollector(gateway.tables, 0, {bytes(key): 77}, lambda: (("10.0.0.1",), 1000))
+    collector.note(Swept(by_account=Counter({1: 9}), ports=Counter({bytes(abi.addr("10.0.0.1")): 6})), 0)
+    found = samples(collector)
+    cpus = possible_cpus()
+    assert found["unilb_carried_packets_total", ("vni 10010", "forward")] == 3 * cpus
+    assert found["unilb_carried_packets_total", ("vni 10010", "reply")] == 4 * cpus
+    assert found["unilb_carried_bytes_total", ("vni 10010", "reply")] == 400 * cpus
+    assert found["unilb_sessions_opened_total", ("vni 10010",)] == 2 * cpus
+    assert found["unilb_sessions_active", ("vni 10010",)] == 9
+    assert found["unilb_sessions_active", ("[2001:db8::1]:53/udp",)] == 0
+    assert found["unilb_ring_checksum", ("[2001:db8::1]:53/udp",)] == 77
+    assert found["unilb_laddr_sessions", ("10.0.0.1",)] == 6
+    assert found["unilb_laddr_ports", ()] == 1000

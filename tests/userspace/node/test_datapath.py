@@ -98,9 +98,9 @@ def test_a_link_of_a_vanished_device_is_made_anew(root: Path, cache: Path) -> No
 
 
 def test_clsact_serves_kernels_without_tcx(root: Path, cache: Path, device: int) -> None:
-    loaded = l4(root, cache)
+    loaded = datapath.load(root, "l4", SIZES, cache, "clsact")
     for _ in range(2):
-        datapath.attach(loaded, {"underlay": device}, None, hook="clsact")
+        datapath.attach(loaded, {"underlay": device}, None)
     loaded.close()
     shown = subprocess.check_output(["bpftool", "net", "show", "dev", "u0"], text=True)
     assert shown.count("l4_ingress") == 1 and "clsact/ingress" in shown
@@ -166,3 +166,36 @@ def test_kernel_memory_is_known(root: Path, cache: Path) -> None:
     loaded = l4(root, cache)
     assert loaded.kernel_bytes() > 2 * SIZES.services * abi.RING_SIZE * 4
     loaded.close()
+
+
+def test_xdp_takes_the_place_of_tc_on_the_same_maps_and_back(root: Path, cache: Path, device: int) -> None:
+    for hook, name in (("tcx", "l4_ingress"), ("xdpgeneric", "l4_xdp"), ("tcx", "l4_ingress")):
+        loaded = datapath.load(root, "l4", SIZES, cache, hook)
+        if hook == "tcx":
+            loaded.tables["owned"].put(abi.addr("10.0.0.1"), abi.c_uint32(1))
+        datapath.attach(loaded, {"underlay": device}, None)
+        assert [path.name for path in (loaded.root / "links").iterdir()] == [name]
+        assert bpf.link_ifindex(loaded.links[name]) == device
+        assert loaded.tables["owned"].get(abi.addr("10.0.0.1")) is not None
+        loaded.close()
+    datapath.detach(root)
+    shown = subprocess.check_output(["bpftool", "net", "show", "dev", "u0"], text=True)
+    assert "l4" not in shown
+
+
+def test_another_abis_programs_go_when_ours_are_attached(root: Path, cache: Path, device: int) -> None:
+    old = root / str(abi.ABI_VERSION - 1) / "links"
+    old.mkdir(parents=True)
+    loaded = l4(root, cache)
+    assert old.exists()
+    datapath.attach(loaded, {"underlay": device}, None)
+    assert not old.parent.exists()
+    loaded.close()
+
+
+def test_detaching_leaves_nothing_of_any_abi(root: Path, cache: Path) -> None:
+    l4(root, cache).close()
+    (root / str(abi.ABI_VERSION + 1)).mkdir()
+    assert datapath.detach(root)
+    assert list(root.iterdir()) == []
+    assert not datapath.detach(root)

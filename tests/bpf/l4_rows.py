@@ -1,9 +1,8 @@
-"""The L4 tier: VIP 10.100.0.10:80 -> gateway 10.1.0.11:80, by way of the local address 10.100.1.1:5000."""
+"""Packet rows of the L4 tier: VIP 10.100.0.10:80 -> gateway 10.1.0.11:80, by the local address 10.100.1.1:5000."""
 
 from ctypes import c_uint32
 
-import pytest
-from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
@@ -15,20 +14,15 @@ from tests.packets import (
     Case,
     Entry,
     arrives,
-    clear,
     dropped,
     flow,
     leaves,
     passed,
-    run_case,
     tcp,
     udp,
 )
-from userspace.node import abi, bpf
+from userspace.node import abi
 from userspace.node.abi import Direction, DropReason, Event, Owned, TcpSeen
-from userspace.node.datapath import Datapath
-
-pytestmark = pytest.mark.bpf
 
 CLIENT, VIP, LADDR, GATEWAY = "203.0.113.9", "10.100.0.10", "10.100.1.1", "10.1.0.11"
 TIMESTAMP = [("NOP", None), ("NOP", None), ("Timestamp", (7, 9))]
@@ -36,8 +30,8 @@ SYN_OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (7, 0)), ("NOP", No
 TOA = (254, bytes.fromhex("1072cb007109"))  # port 4210, then 203.0.113.9
 
 
-def machine(mss: int = 1452, laddr_count: int = 1, ports: tuple[int, int] = (5000, 5000)) -> Entry:
-    value = abi.Machine(laddr_count=laddr_count, port_min=ports[0], port_max=ports[1], toa_mss=mss, toa_kind=254)
+def machine(laddr_count: int = 1, ports: tuple[int, int] = (5000, 5000)) -> Entry:
+    value = abi.Machine(laddr_count=laddr_count, port_min=ports[0], port_max=ports[1], mtu=1500, toa_kind=254)
     return Entry("machine", c_uint32(0), value)
 
 
@@ -112,7 +106,7 @@ CASES = [
         from_client("S"),
         TC_ACT_REDIRECT,
         to_gateway("S"),
-        PUBLISHED + session(TcpSeen.SYN, TcpSeen.RST),
+        PUBLISHED + session(TcpSeen.SYN | TcpSeen.PEER_RST, TcpSeen.RST),
         {Event.SESSION_REOPENED: 1, Event.SESSION_NEW: 1},
     ),
     Case(
@@ -247,8 +241,7 @@ CASES = [
     dropped("an ACK without a session", from_client("A"), DropReason.NO_SESSION, *PUBLISHED),
     dropped("a SYN-ACK without a session", from_client("SA"), DropReason.NO_SESSION, *PUBLISHED),
     dropped("an answer without a session", from_gateway("A"), DropReason.NO_SESSION, *PUBLISHED),
-    dropped("UDP to a VIP", arrives(udp(CLIENT, 1, VIP, 80)), DropReason.PROTOCOL, *PUBLISHED),
-    dropped("ICMP to a VIP", arrives(IP(src=CLIENT, dst=VIP) / ICMP()), DropReason.PROTOCOL, *PUBLISHED),
+    dropped("UDP to a port of TCP's", arrives(udp(CLIENT, 1, VIP, 80)), DropReason.NO_SERVICE, *PUBLISHED),
     dropped(
         "a first fragment",
         arrives(IP(src=CLIENT, dst=VIP, flags="MF") / Raw(b"x" * 40)),
@@ -291,54 +284,3 @@ CASES = [
         Entry("services", abi.ServiceKey(addr=abi.addr(VIP), port=80, proto=6), abi.Service(ring=7)),
     ),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ring(l4: Datapath) -> None:
-    """Slot 0 of the rings names target 1 everywhere; slot 7 is empty."""
-    keys = b"".join(bytes(c_uint32(i)) for i in range(abi.RING_SIZE))
-    bpf.map_update_batch(l4.tables["rings"].fd, keys, bytes(c_uint32(1)) * abi.RING_SIZE, abi.RING_SIZE)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_packet(l4: Datapath, ifindex: int, case: Case) -> None:
-    run_case(case, l4.programs["l4_ingress"], l4.tables, ifindex, 0)
-
-
-# A packet that grew is no longer CHECKSUM_COMPLETE (__skb_grow_rcsum), and the kernel's check does not ask.
-@pytest.mark.parametrize("case", [c for c in CASES if Event.TOA_WRITTEN not in c.counters], ids=lambda case: case.name)
-def test_packet_from_a_nic_that_sums(l4: Datapath, ifindex: int, case: Case) -> None:
-    run_case(case, l4.programs["l4_ingress"], l4.tables, ifindex, bpf.TEST_CHECKSUM_COMPLETE)
-
-
-def test_the_first_syn_leaves_both_entries_behind(l4: Datapath, ifindex: int) -> None:
-    syn = next(case for case in CASES if case.name.startswith("first SYN"))
-    run_case(syn, l4.programs["l4_ingress"], l4.tables, ifindex, 0)
-    entries = {bytes(k): abi.Session.from_buffer_copy(v) for k, v in l4.tables["sessions"].items()}
-    assert set(entries) == {bytes(FORWARD), bytes(REPLY)}
-    assert bytes(entries[bytes(FORWARD)].peer) == bytes(REPLY)
-    assert bytes(entries[bytes(REPLY)].peer) == bytes(FORWARD)
-    forward = entries[bytes(FORWARD)]
-    assert (forward.direction, forward.tcp_seen, forward.packets, forward.bytes) == (1, TcpSeen.SYN, 1, 60)
-    assert 49152 <= forward.tunnel_sport <= 65535
-
-
-def test_a_full_table_refuses_new_sessions_and_keeps_old_ones(l4: Datapath, ifindex: int) -> None:
-    clear(l4.tables)
-    capacity = l4.tables["sessions"].shape.max_entries
-    value = bytes(abi.Session(peer=REPLY))
-    filler = [(bytes(flow("192.0.2.1", i, "192.0.2.2", 1)), value) for i in range(capacity)]
-    l4.tables["sessions"].put_many(filler)
-    for entry in PUBLISHED:
-        l4.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
-    before = l4.tables["drops"].totals(len(DropReason))[DropReason.TABLE_FULL]
-    assert bpf.test_run(l4.programs["l4_ingress"], bytes(from_client("S"))).verdict == 2
-    assert l4.tables["drops"].totals(len(DropReason))[DropReason.TABLE_FULL] == before + 1
-    assert {k for k, _ in l4.tables["sessions"].items()} == {k for k, _ in filler}
-
-
-def test_the_gateways_first_segment_ends_the_option(l4: Datapath, ifindex: int) -> None:
-    answer = Case("answer", from_gateway("A"), TC_ACT_REDIRECT, to_client("A"), OPEN, {})
-    run_case(answer, l4.programs["l4_ingress"], l4.tables, ifindex, 0)
-    forward = abi.Session.from_buffer_copy(l4.tables["sessions"].get(FORWARD) or b"")
-    assert forward.tcp_seen & TcpSeen.PEER

@@ -1,0 +1,289 @@
+/* l4.h: the L4 tier. What an L4 node does with a packet that its device receives.
+ *
+ * client -> VIP: session, or for a first packet a new one towards the target that the ring names;
+ * leaves from a local address with the client's own in a TOA option. A target is a gateway or a
+ * backend, classic or in a VPC. target -> local address: back to the client, from the VIP. Packets
+ * for addresses that are not the datapath's pass. */
+#ifndef UNILB_L4_H
+#define UNILB_L4_H
+
+#include "decap.h"
+#include "forward.h"
+#include "mss.h"
+#include "ring.h"
+#include "toa.h"
+
+/* Finds where a new session goes. Returns enum drop_reason. */
+static __always_inline int steer(const struct packet *pkt, struct flow *reply,
+				 struct session *session)
+{
+	struct service_key key = {pkt->flow.daddr, pkt->flow.dport, pkt->flow.proto, 0};
+	struct service *service = services.lookup(&key);
+	struct target *target;
+	u32 index;
+
+	if (!service)
+		return DROP_NO_SERVICE;
+	index = ring_target(service, &pkt->flow);
+	target = index ? targets.lookup(&index) : 0;
+	if (!target)
+		return DROP_NO_TARGET;
+	reply->saddr = target->addr;
+	reply->sport = target->port;
+	reply->vni = target->vni;
+	reply->proto = pkt->flow.proto;
+	session->target = index;
+	session->target_generation = target->generation;
+	session->account = service->account;
+	return DROP_NONE;
+}
+
+static __always_inline int target_is_down(const struct session *session)
+{
+	u32 index = session->target;
+	struct target *target = index ? targets.lookup(&index) : 0;
+
+	return target && target->state == TARGET_DOWN &&
+	       target->generation == session->target_generation;
+}
+
+/* Returns the session that this packet continues or opens, or NULL with *reason saying why there is
+ * none. */
+static __always_inline struct session *vip_session(struct packet *pkt,
+						   const struct machine *machine, int *reason)
+{
+	struct session *session = sessions.lookup(&pkt->flow);
+	int is_tcp = pkt->flow.proto == IPPROTO_TCP;
+	struct session *fresh;
+	struct flow reply = {};
+
+	if (session && is_tcp && pkt->opens && session_closing(session)) {
+		session_remove(&pkt->flow, session);
+		count(EVENT_SESSION_REOPENED);
+		session = 0;
+	}
+	if (session && target_is_down(session)) {
+		*reason = DROP_TARGET_DOWN;
+		if (!pkt->opens)
+			return 0;
+		/* A datagram, or a client's new attempt: another target serves it. */
+		session_remove(&pkt->flow, session);
+		session = 0;
+	}
+	if (session)
+		return session;
+	*reason = DROP_NO_SESSION;
+	fresh = pkt->opens ? session_blank() : 0;
+	if (!fresh)
+		return 0;
+	*reason = steer(pkt, &reply, fresh);
+	if (*reason != DROP_NONE)
+		return 0;
+	*reason = session_open(pkt, &reply, machine, fresh);
+	if (*reason != DROP_NONE)
+		return 0;
+	*reason = DROP_NO_SESSION;
+	return sessions.lookup(&pkt->flow);
+}
+
+/* True when the transport checksum holds the pseudo-header's sum alone: a virtual device left the
+ * rest to the hardware, which would write it into whatever the packet has become. */
+static __always_inline int is_unsummed(ctx_t *ctx, const struct packet *pkt)
+{
+	u32 length = bpf_htons(pkt->ip_len - (pkt->l4 - pkt->l3));
+	__be16 csum = 0;
+	u64 pseudo;
+
+	pseudo = bpf_csum_diff(0, 0, (__be32 *)&pkt->flow.saddr, 32,
+			       length + bpf_htons(pkt->flow.proto));
+	return ctx_load(ctx, l4_csum_offset(pkt), &csum, 2) ||
+	       csum == (u16)~csum_add_u16(0xffff, (u32)pseudo);
+}
+
+/* Tells the sender that its packet is longer than `mtu`. Returns a verdict or a negative drop
+ * reason. */
+static __always_inline int refuse_too_big(ctx_t *ctx, const struct packet *pkt, u32 mtu)
+{
+	struct route route = {};
+	struct flow back = reversed(&pkt->flow);
+
+	if (CTX_HAS_GSO(ctx) || is_unsummed(ctx, pkt) || !icmp_allowed() ||
+	    route_find(ctx, 0, &back, &route) || icmp_too_big(ctx, pkt, mtu))
+		return -DROP_TOO_BIG;
+	return route_send(ctx, &route);
+}
+
+/* The session's target is in a VPC: into its VNI. */
+static __always_inline int to_host(ctx_t *ctx, struct packet *pkt, const struct machine *machine,
+				   const struct flow *peer, __be16 tunnel_sport, u8 is_untold)
+{
+	struct host_key key = {.addr = peer->saddr, .vni = peer->vni};
+	struct endpoint *host = hosts.lookup(&key);
+	u32 mtu;
+
+	if (!host)
+		return -DROP_STALE_ENDPOINT;
+	mtu = vxlan_exceeds(host, wire_len(ctx, pkt));
+	if (mtu)
+		return refuse_too_big(ctx, pkt, mtu);
+	if (is_untold && toa_write(ctx, pkt, machine->toa_kind, host->mtu))
+		return -DROP_INTERNAL;
+	if (rewrite(ctx, pkt, peer, 1))
+		return -DROP_INTERNAL;
+	if (vxlan_push(ctx, host, machine, tunnel_sport, pkt->tos))
+		return -DROP_ENCAP;
+	count(EVENT_ENCAP);
+	return forward_tunnel(ctx, machine, &host->vtep, pkt->ip_len + OUTER_LEN);
+}
+
+static __always_inline int to_target(ctx_t *ctx, struct packet *pkt, const struct machine *machine)
+{
+	int reason = DROP_INTERNAL;
+	struct session *session;
+	struct route route = {};
+	struct flow peer, onward;
+	u8 is_untold;
+
+	session = vip_session(pkt, machine, &reason);
+	if (!session)
+		return -reason;
+	session_touch(session, pkt);
+	peer = session->peer;
+	is_untold = pkt->flow.proto == IPPROTO_TCP && !(session->tcp_seen & SEEN_PEER) &&
+		    !pkt->syn && !pkt->rst;
+	if (peer.vni)
+		return to_host(ctx, pkt, machine, &peer, session->tunnel_sport, is_untold);
+	onward = reversed(&peer);
+	reason = route_find(ctx, pkt->ip_len, &onward, &route);
+	if (reason == DROP_TOO_BIG)
+		return refuse_too_big(ctx, pkt, route.mtu);
+	if (reason)
+		return -reason;
+	if (is_untold && toa_write(ctx, pkt, machine->toa_kind, machine->mtu))
+		return -DROP_INTERNAL;
+	if (rewrite(ctx, pkt, &peer, 1))
+		return -DROP_INTERNAL;
+	return route_send(ctx, &route);
+}
+
+/* From a target to its client. The packet, out of whatever tunnel it came by, is `pkt`. */
+static __always_inline int to_client(ctx_t *ctx, struct packet *pkt, const struct flow *peer,
+				     u32 mtu)
+{
+	struct flow onward = reversed(peer);
+	struct route route = {};
+	int reason;
+
+	reason = route_find(ctx, pkt->ip_len, &onward, &route);
+	if (reason)
+		return -reason;
+	if (pkt->flow.proto == IPPROTO_TCP && pkt->syn &&
+	    mss_clamp(ctx, pkt, toa_mss(mtu, pkt->v6)))
+		return -DROP_INTERNAL;
+	if (rewrite(ctx, pkt, peer, 1))
+		return -DROP_INTERNAL;
+	return route_send(ctx, &route);
+}
+
+/* An ICMP error about a session's packet, to the session's other end. */
+static __always_inline int error_onward(ctx_t *ctx, struct packet *pkt)
+{
+	struct quote quote = {};
+	struct route route = {};
+	struct flow peer = {}, onward;
+	int reason;
+
+	reason = icmp_session(ctx, pkt, &quote, &peer);
+	if (reason)
+		return -reason;
+	if (peer.vni)
+		return -DROP_PROTOCOL;
+	onward = reversed(&peer);
+	reason = route_find(ctx, pkt->ip_len, &onward, &route);
+	if (reason)
+		return -reason;
+	if (icmp_translate(ctx, pkt, &quote, &peer, 1))
+		return -DROP_INTERNAL;
+	count(EVENT_ICMP_TRANSLATED);
+	return route_send(ctx, &route);
+}
+
+static __always_inline int answer_ping(ctx_t *ctx, const struct packet *pkt)
+{
+	struct flow back = reversed(&pkt->flow);
+	struct route route = {};
+	int reason = route_find(ctx, pkt->ip_len, &back, &route);
+
+	if (reason)
+		return -reason;
+	return icmp_answer(ctx, pkt) ? -DROP_INTERNAL : route_send(ctx, &route);
+}
+
+/* Says whose business the packet is: enum owned, or 0 when it is none of ours. */
+static __always_inline u32 owner(ctx_t *ctx, const struct packet *pkt, int parsed,
+				 const struct machine *machine)
+{
+	u32 *ours;
+
+	if (is_tunnel(pkt, parsed, machine))
+		return OWNED_TUNNEL;
+	ours = owned.lookup((struct addr *)&pkt->flow.daddr);
+	if (!ours) {
+		if (parsed == PARSED_ICMP_ERROR && addr_equal(&pkt->flow.daddr, &machine->underlay))
+			path_mtu_learn(ctx, pkt, machine);
+		return 0;
+	}
+	/* Neighbour discovery of an address that is on the device too. */
+	return parsed == PARSED_PROTOCOL && pkt->flow.proto == PROTO_ICMP6 ? 0 : *ours;
+}
+
+/* Returns a verdict or a negative drop reason. */
+static __always_inline int l4(ctx_t *ctx, struct scratch *room)
+{
+	struct packet *pkt = &room->outer;
+	struct session *session;
+	struct machine *self;
+	u32 zero = 0, ours;
+	struct flow peer;
+	int parsed, reason = 0;
+
+	pull(ctx, PARSE_LEN);
+	parsed =
+	    parse_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, 0, ctx_len(ctx), pkt);
+	self = machine.lookup(&zero);
+	if (!self)
+		return VERDICT_PASS;
+	ours = owner(ctx, pkt, parsed, self);
+	if (!ours)
+		return VERDICT_PASS;
+	if (ours == OWNED_TUNNEL) {
+		reason = decap_check(ctx, pkt, self, &room->inner, &parsed);
+		pkt = &room->inner;
+	} else if (parsed != PARSED_OK && parsed != PARSED_ICMP_ERROR) {
+		reason = unparsed_reason(parsed);
+	}
+	if (reason != DROP_NONE)
+		return -reason;
+	if (pkt->ttl <= 1)
+		return -DROP_TTL_EXPIRED;
+	if (parsed == PARSED_ICMP_ERROR) {
+		if (ours == OWNED_TUNNEL)
+			reason = decap(ctx, &room->outer, pkt);
+		return reason ? -reason : error_onward(ctx, pkt);
+	}
+	if (ours == OWNED_VIP)
+		return pkt->is_echo && pkt->opens ? answer_ping(ctx, pkt)
+						  : to_target(ctx, pkt, self);
+	session = sessions.lookup(&pkt->flow);
+	if (!session)
+		return -DROP_NO_SESSION;
+	session_touch(session, pkt);
+	peer = session->peer;
+	if (ours == OWNED_TUNNEL)
+		reason = decap(ctx, &room->outer, pkt);
+	if (reason != DROP_NONE)
+		return -reason;
+	return to_client(ctx, pkt, &peer, self->mtu - (ours == OWNED_TUNNEL ? OUTER_LEN : 0));
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* vpc.h: what comes out of a VPC at a gateway, given to the socket that asked for it. */
+#ifndef UNILB_VPC_H
+#define UNILB_VPC_H
+
+#include "decap.h"
+#include "forward.h"
+
+/* Hands a packet to the local socket, as if the VPC device had received it. */
+static __always_inline int deliver(ctx_t *ctx, const struct machine *machine)
+{
+	u8 macs[12];
+
+	__builtin_memcpy(macs, machine->vpc_mac, 6);
+	__builtin_memcpy(macs + 6, machine->inner_mac, 6);
+	if (ctx_store(ctx, 0, macs, sizeof(macs)))
+		return -DROP_INTERNAL;
+#ifdef UNILB_XDP
+	/* What its other end sends, the device receives. */
+	return bpf_redirect(machine->vpc_peer_ifindex, 0);
+#else
+	return bpf_redirect(machine->vpc_ifindex, BPF_F_INGRESS);
+#endif
+}
+
+/* An ICMP error out of a VPC, about a packet of a local socket's. */
+static __always_inline int error_from_vpc(ctx_t *ctx, const struct packet *outer,
+					  struct packet *inner, const struct machine *machine)
+{
+	struct quote quote = {};
+	struct flow peer = {};
+	int reason;
+
+	reason = icmp_session(ctx, inner, &quote, &peer);
+	reason = reason ?: decap(ctx, outer, inner);
+	if (reason)
+		return -reason;
+	quote.l3 -= OUTER_LEN;
+	quote.l4 -= OUTER_LEN;
+	if (quote.csum)
+		quote.csum -= OUTER_LEN;
+	if (icmp_translate(ctx, inner, &quote, &peer, 0))
+		return -DROP_INTERNAL;
+	count(EVENT_ICMP_TRANSLATED);
+	return deliver(ctx, machine);
+}
+
+/* Returns a verdict or a negative drop reason. */
+static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct packet *inner)
+{
+	struct session *session;
+	struct machine *self;
+	int parsed, reason;
+	struct flow peer;
+	u32 zero = 0;
+
+	pull(ctx, PARSE_LEN);
+	parsed = parse_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, 0, ctx_len(ctx),
+			     outer);
+	self = machine.lookup(&zero);
+	if (!self)
+		return VERDICT_PASS;
+	if (!is_tunnel(outer, parsed, self)) {
+		if (parsed == PARSED_ICMP_ERROR && addr_equal(&outer->flow.daddr, &self->underlay))
+			path_mtu_learn(ctx, outer, self);
+		return VERDICT_PASS;
+	}
+	reason = decap_check(ctx, outer, self, inner, &parsed);
+	if (reason != DROP_NONE)
+		return -reason;
+	if (parsed == PARSED_ICMP_ERROR)
+		return error_from_vpc(ctx, outer, inner, self);
+	session = sessions.lookup(&inner->flow);
+	if (!session)
+		return -DROP_NO_SESSION;
+	session_touch(session, inner);
+	peer = session->peer;
+	reason = decap(ctx, outer, inner);
+	if (reason)
+		return -reason;
+	if (rewrite(ctx, inner, &peer, 0))
+		return -DROP_INTERNAL;
+	return deliver(ctx, self);
+}
+
+#endif

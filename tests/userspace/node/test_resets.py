@@ -1,0 +1,71 @@
+"""Resets as scapy reads them: right addresses, numbers and checksums, in the right VNI."""
+
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Packet
+
+from tests.packets import flow
+from userspace.node import abi, resets
+from userspace.node.ageing import Ended
+
+MACHINE = abi.Machine(underlay=abi.addr("10.0.0.10"), inner_mac=abi.mac("02:75:0a:00:00:0a"))
+
+
+def ended(there: abi.Flow, back: abi.Flow) -> Ended:
+    forward = abi.Session(peer=back, direction=1, tunnel_sport=50000, ack=1000)
+    reply = abi.Session(peer=there, direction=2, ack=2**32 - 1)
+    return Ended(bytes(there), bytes(forward), bytes(reply))
+
+
+def nowhere(address: abi.Addr, vni: int, key: abi.Flow) -> None:
+    return None
+
+
+def is_summed(packet: Packet) -> bool:
+    """Return whether scapy computes the same checksums."""
+    raw = bytes(packet)
+    anew = packet.copy()
+    del anew[TCP].chksum
+    if IP in anew:
+        del anew[IP].chksum
+    return bytes(anew) == raw
+
+
+def test_both_ends_hear_it_from_whom_they_talked_to() -> None:
+    one = ended(flow("203.0.113.9", 4210, "10.100.0.10", 80), flow("10.1.0.11", 81, "10.100.1.1", 5000))
+    to_opener, to_target = (IP(raw) for raw in resets.packets(one, MACHINE, nowhere))
+    assert (to_opener.src, to_opener.sport, to_opener.dst, to_opener.dport) == ("10.100.0.10", 80, "203.0.113.9", 4210)
+    assert (to_target.src, to_target.sport, to_target.dst, to_target.dport) == ("10.100.1.1", 5000, "10.1.0.11", 81)
+    assert (to_opener[TCP].seq, to_target[TCP].seq) == (1000, 2**32 - 1)
+    assert to_opener[TCP].flags == to_target[TCP].flags == "R"
+    assert is_summed(to_opener) and is_summed(to_target)
+
+
+def test_ipv6_ends_hear_it_too() -> None:
+    one = ended(flow("2001:db8::9", 4210, "2001:db8::10", 80), flow("2001:db8::11", 80, "2001:db8::1", 5000))
+    packets = [IPv6(raw) for raw in resets.packets(one, MACHINE, nowhere)]
+    assert [p.dst for p in packets] == ["2001:db8::9", "2001:db8::11"]
+    assert all(is_summed(p) for p in packets)
+
+
+def test_a_machine_of_a_vpc_hears_it_in_its_vni() -> None:
+    one = ended(flow("10.0.0.10", 40000, "100.64.0.1", 80), flow("192.168.0.10", 80, "198.18.1.1", 6000, vni=10010))
+    host = abi.Endpoint(vtep=abi.addr("10.1.0.31"), vni=10010, mac=abi.mac("02:00:c0:a8:00:0a"))
+    outer = IP(resets.packets(one, MACHINE, lambda address, vni, key: host)[1])
+    assert (outer.dst, outer[UDP].sport, outer[UDP].dport, outer[VXLAN].vni) == ("10.1.0.31", 50000, 4789, 10010)
+    assert outer[VXLAN].payload.dst == "02:00:c0:a8:00:0a"
+    inner = outer[VXLAN].payload[IP]
+    assert (inner.src, inner.sport, inner.dst, inner.dport) == ("198.18.1.1", 6000, "192.168.0.10", 80)
+    assert is_summed(inner)
+
+
+def test_a_machine_that_is_gone_hears_nothing() -> None:
+    one = ended(flow("10.0.0.10", 40000, "100.64.0.1", 80), flow("192.168.0.10", 80, "198.18.1.1", 6000, vni=10010))
+    assert [IP(raw).dst for raw in resets.packets(one, MACHINE, nowhere)] == ["10.0.0.10"]
+
+
+def test_a_packet_that_the_kernel_refuses_is_not_counted() -> None:
+    good = resets.segment(abi.addr("127.0.0.1"), 1, abi.addr("127.0.0.1"), 1, 0)
+    bad = resets.segment(abi.addr("127.0.0.1"), 1, abi.addr("255.255.255.255"), 1, 0)
+    assert resets.send([good, bad]) == 1

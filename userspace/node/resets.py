@@ -1,0 +1,88 @@
+"""Tell both ends of a session that it is gone: a TCP RST each, as the other end would have sent it.
+
+An end believes a RST with exactly the sequence number that it expects next (RFC 9293 section 3.5.3), which is what it
+acknowledged last: the datapath keeps that number of each direction. Pure but for `send`.
+"""
+
+import logging
+import socket
+import struct
+from collections.abc import Callable, Iterable
+
+from userspace.node import abi
+from userspace.node.ageing import Ended
+
+log = logging.getLogger("unilb.resets")
+VXLAN_PORT = 4789
+_RST = 4
+
+# Returns the endpoint record of a VPC's machine by (its address there, VNI, the forward key), or None.
+FindHost = Callable[[abi.Addr, int, abi.Flow], abi.Endpoint | None]
+
+
+def packets(ended: Ended, machine: abi.Machine, host_of: FindHost) -> list[bytes]:
+    """Return the IP packets that end a session: to who opened it, and to its target, in its VNI if it has one."""
+    flow = abi.Flow.from_buffer_copy(ended.key)
+    forward, reply = abi.Session.from_buffer_copy(ended.forward), abi.Session.from_buffer_copy(ended.reply)
+    peer = forward.peer
+    to_opener = segment(flow.daddr, flow.dport, flow.saddr, flow.sport, forward.ack)
+    to_target = segment(peer.daddr, peer.dport, peer.saddr, peer.sport, reply.ack)
+    if not peer.vni:
+        return [to_opener, to_target]
+    host = host_of(peer.saddr, peer.vni, flow)
+    return [to_opener] if host is None else [to_opener, tunnelled(to_target, host, machine, forward.tunnel_sport)]
+
+
+def segment(saddr: abi.Addr, sport: int, daddr: abi.Addr, dport: int, seq: int) -> bytes:
+    """Return an IP packet with a RST of this sequence number."""
+    source, destination = (socket.inet_pton(_family(a), abi.text(a)) for a in (saddr, daddr))
+    tcp = struct.pack("!HHIIBBHHH", sport, dport, seq, 0, 5 << 4, _RST, 0, 0, 0)
+    pseudo = source + destination + struct.pack("!HH", socket.IPPROTO_TCP, len(tcp))
+    tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
+    return ip_packet(source, destination, socket.IPPROTO_TCP, tcp)
+
+
+def checksum(data: bytes) -> int:
+    """Return the Internet checksum (RFC 1071) of whole 16-bit words."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def ip_packet(source: bytes, destination: bytes, protocol: int, payload: bytes) -> bytes:
+    if len(source) == 16:
+        return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + source + destination + payload
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0x4000, 64, protocol, 0) + source + destination
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def tunnelled(packet: bytes, host: abi.Endpoint, machine: abi.Machine, sport: int) -> bytes:
+    """Return the packet in a VXLAN packet to its machine's VTEP."""
+    frame = bytes(host.mac) + bytes(machine.inner_mac) + b"\x08\x00" + packet
+    vxlan = struct.pack("!II", 0x08000000, host.vni << 8) + frame
+    udp = struct.pack("!HHHH", sport, VXLAN_PORT, 8 + len(vxlan), 0) + vxlan
+    source, destination = (bytes(a)[12:] for a in (machine.underlay, host.vtep))
+    return ip_packet(source, destination, socket.IPPROTO_UDP, udp)
+
+
+def send(wire: Iterable[bytes]) -> int:
+    """Send ready IP packets, best effort; return how many the kernel took."""
+    sent = 0
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as v4,
+        socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as v6,
+    ):
+        for packet in wire:
+            try:
+                if packet[0] >> 4 == 4:
+                    v4.sendto(packet, (socket.inet_ntop(socket.AF_INET, packet[16:20]), 0))
+                else:
+                    v6.sendto(packet, (socket.inet_ntop(socket.AF_INET6, packet[24:40]), 0, 0, 0))
+                sent += 1
+            except OSError as error:
+                log.info("a reset was not sent: %s", error)
+    return sent
+
+
+def _family(address: abi.Addr) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in abi.text(address) else socket.AF_INET
