@@ -59,7 +59,7 @@ PACKETS: dict[str, tuple[str, list[Packet], str]] = {
     "another inner MAC": ("host1", [tunnel(in_vni(BLUE, framed(segment(), "02:75:0a:02:00:0c")))], "inner_mac"),
     "inner broadcast": ("host1", [tunnel(in_vni(BLUE, framed(segment(), "ff:ff:ff:ff:ff:ff")))], "inner_mac"),
     "inner ARP": ("host1", [tunnel(in_vni(BLUE, framed(ARP(pdst=LADDR))))], "inner_protocol"),
-    "inner ping": ("host1", [tunnel(in_vni(BLUE, framed(IP(src=VM, dst=LADDR) / ICMP())))], "protocol"),
+    "inner ping": ("host1", [tunnel(in_vni(BLUE, framed(IP(src=VM, dst=LADDR) / ICMP())))], "no_session"),
     "inner fragment": (
         "host1",
         [tunnel(in_vni(BLUE, framed(IP(src=VM, dst=LADDR, flags="MF") / Raw(bytes(64)))))],

@@ -63,7 +63,7 @@ class TestMaps:
         }
         for entry in dumped(lab, "gw1", "endpoints"):
             assert text(entry["key"]).startswith("100.6")
-            assert set(entry["value"]) == {"addr", "vtep", "vni", "mac", "mtu"}
+            assert set(entry["value"]) == {"addr", "vtep", "vni", "mac", "mtu", "account"}
 
     def test_sessions_name_their_flow_and_where_it_leaves(self, lab: Lab) -> None:
         found = dumped(lab, "gw1", "sessions")

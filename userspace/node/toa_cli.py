@@ -1,7 +1,7 @@
 """`unilb toa`: gives unmodified servers on this machine the client's address that an L4 node wrote into a TCP option.
 
-Three programs are attached to a cgroup and stay when the command has ended: one keeps the address of each handshake that
-a trusted sender opened, two answer accept() and getpeername() with it, one for each family of sockets. Running it again changes kind and trust in
+Three programs are attached to a cgroup and stay when the command has ended: one keeps the address of each handshake
+that a trusted sender opened, two answer accept() and getpeername() with it, one for each family of sockets. Running it again changes kind and trust in
 place; sockets that are open keep what they have.
 """
 
@@ -28,7 +28,8 @@ DEFAULT_KIND = 254  # what LVS and DPVS write for IPv4
 
 
 def addresses_of(networks: Sequence[str]) -> list[str]:
-    """The addresses of networks such as 198.18.1.1, 198.18.1.0/28 or 2001:db8::1. Raises ValueError for a bad or too large one."""
+    """The addresses of networks such as 198.18.1.1, 198.18.1.0/28 or 2001:db8::1. Raises ValueError for a bad
+    or too large one."""
     parsed = [ip_network(text) for text in networks]
     count = sum(network.num_addresses for network in parsed)
     if count > MAX_TRUSTED:
