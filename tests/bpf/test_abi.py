@@ -56,7 +56,7 @@ def test_constants_are_the_same() -> None:
 
 
 def test_every_struct_of_the_header_is_mirrored() -> None:
-    lines = (SOURCES / "lib/abi.h").read_text().splitlines()
+    lines = [line for name in ("abi.h", "reasons.h") for line in (SOURCES / "lib" / name).read_text().splitlines()]
     assert {line.split()[1] for line in lines if line.startswith("struct ")} == set(abi.STRUCTS)
     assert {line.split()[1] for line in lines if line.startswith("enum ")} == set(abi.ENUMS)
 

@@ -1,8 +1,8 @@
 """`unilb toa`: gives unmodified servers on this machine the client's address that an L4 node wrote into a TCP option.
 
 Three programs are attached to a cgroup and stay when the command has ended: one keeps the address of each handshake
-that a trusted sender opened, two answer accept() and getpeername() with it, one for each family of sockets. Running it again changes kind and trust in
-place; sockets that are open keep what they have.
+that a trusted sender opened, two answer accept() and getpeername() with it, one for each family of sockets. Running it
+again changes kind and trust in place; sockets that are open keep what they have.
 """
 
 import argparse
