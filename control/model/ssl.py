@@ -43,6 +43,14 @@ SCHEMA = {
             "maxItems": 3,
             "uniqueItems": True,
         },
+        "ocsp_stapling": {
+            "type": "object",
+            "properties": {
+                "enabled": {"type": "boolean"},
+                "skip_verify": {"type": "boolean"},
+                "cache_ttl": {"type": "integer", "minimum": 60, "maximum": MAX_INTEGER},
+            },
+        },
         "desc": DESC,
         "labels": LABELS,
         "create_time": TIMESTAMP,
@@ -69,6 +77,14 @@ class ClientAuth:
     skip_uris: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Stapling:
+    """OCSP responses are stapled; they are fetched again after `cache_ttl` seconds at the latest."""
+
+    cache_ttl: int = 3600
+    skip_verify: bool = False
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Ssl:
     """Certificates for server names, or one that is shown to upstreams (`is_client`). `pairs`: certificate chain and
@@ -81,6 +97,7 @@ class Ssl:
     client: ClientAuth | None = None
     protocols: tuple[str, ...] = ()
     enabled: bool = True
+    stapling: Stapling | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -105,6 +122,7 @@ class Ssl:
             client=_client_auth(client) if client is not None else None,
             protocols=tuple(doc.get("ssl_protocols", ())),
             enabled=doc.get("status", 1) == 1,
+            stapling=_stapling(doc.get("ocsp_stapling", {})),
         )
 
     def __repr__(self) -> str:
@@ -113,6 +131,12 @@ class Ssl:
 
 def _client_auth(doc: dict[str, Any]) -> ClientAuth:
     return ClientAuth(doc["ca"], int(doc.get("depth", DEFAULT_DEPTH)), tuple(doc.get("skip_mtls_uri_regex", ())))
+
+
+def _stapling(doc: dict[str, Any]) -> Stapling | None:
+    if not doc.get("enabled", False):
+        return None
+    return Stapling(int(doc.get("cache_ttl", 3600)), doc.get("skip_verify", False))
 
 
 def check_ssl(doc: object) -> None:

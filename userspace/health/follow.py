@@ -27,6 +27,12 @@ class Following:
         """The ssl object that upstreams name as `client_cert_id`."""
         return self._snapshot.ssls.get(id)
 
+    @property
+    def stapled(self) -> dict[str, Ssl]:
+        """The ssl objects that want an OCSP response."""
+        ssls = self._snapshot.ssls
+        return {id: s for id in ssls if (s := ssls[id]).stapling is not None and s.enabled and not s.is_client}
+
     def whole(self, revision: int, objects: Iterable[tuple[str, str]]) -> frozenset[str]:
         """Take all of the configuration; return the ids of the upstreams that differ from before."""
         kept = [(key, value.encode()) for key, value in objects if is_of_interest(value)]
@@ -67,6 +73,8 @@ def is_of_interest(value: str) -> bool:
         return True
     if '"client"' in value and '"cert"' in value:
         return True  # possibly a certificate that is shown to endpoints
+    if '"ocsp_stapling"' in value:
+        return True
     if '"nodes"' not in value:
         return False
     try:

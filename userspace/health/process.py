@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import traceback
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -29,6 +30,7 @@ from userspace.health.follow import Following
 from userspace.health.probe import probe
 from userspace.health.resolver import MAX_QUESTIONS, Resolver
 from userspace.health.secured import ProbeContexts
+from userspace.health.stapling import Stapler
 from userspace.health.state import Health, Status
 from userspace.health.targets import Key, targets_of
 from userspace.health.watch import Row, Watch
@@ -54,6 +56,7 @@ class CheckerProcess:
         self._following = following
         self._contexts = contexts
         self._checker = Checker(self._changed, self._gone, partial(probe, secured=contexts.of))
+        self._stapler = Stapler(self._staple, self._trouble)
         self._resolver = Resolver(dns.ask, self._resolved, settings.dns_ttl or None)
         self._using: dict[str, frozenset[str]] = {}  # upstream id -> its names
         self._users: dict[str, set[str]] = {}  # and the other way round
@@ -73,7 +76,9 @@ class CheckerProcess:
         self._loop.add_signal_handler(signal.SIGINT, _nothing)  # the node's
         await self._loop.create_unix_connection(lambda: self._wire, sock=wire_socket)
         self._sweep()
+        stapling = self._loop.create_task(self._stapler.run())
         await self.stopped.wait()
+        stapling.cancel()
         self._checker.stop()
         self._resolver.stop()
         self._wire.close()
@@ -106,6 +111,7 @@ class CheckerProcess:
                 self._trouble(f"wire: unknown message {other}")
 
     def _configured(self, differing: frozenset[str]) -> None:
+        self._stapler.set(self._following.stapled)
         for id in differing:
             upstream = self._following.upstreams.get(id)
             names = names_of(upstream) if upstream is not None else frozenset()
@@ -174,6 +180,9 @@ class CheckerProcess:
         for id in self._users.get(name, ()):
             self._set_targets(id)
         self._tell_within(0)
+
+    def _staple(self, id: str, response: bytes) -> None:
+        self._wire.send({"type": "staples", "staples": {id: b64encode(response).decode()}})
 
     def _changed(self, watch: Watch) -> None:
         key = watch.target.key

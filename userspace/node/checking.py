@@ -34,6 +34,7 @@ class Checking:
         self._tell = tell
         self._objects = objects
         self._living: Message = {}
+        self._staples: dict[str, str] = {}  # OCSP responses by ssl id, in base64
         self._departed: dict[str, dict[str, int]] = {}
         arguments = ["--settings", json.dumps(settings.to_json()), *(["--user", user] if user else [])]
         self._child = Child(
@@ -73,7 +74,8 @@ class Checking:
 
     def greeting(self) -> list[Message]:
         """What a new worker has to know."""
-        return [self.verdicts.names_message(), self.verdicts.down_message()]
+        staples: list[Message] = [{"type": "staples", "staples": self._staples}] if self._staples else []
+        return [self.verdicts.names_message(), self.verdicts.down_message(), *staples]
 
     def ask_counters(self) -> None:
         """Have fresh counters for a scrape."""
@@ -110,6 +112,10 @@ class Checking:
                 events = self.verdicts.take_names(message["names"])
                 self._tell({"type": "names", "names": message["names"]})
                 self._log(events)
+            case "staples":
+                self._staples.update(message["staples"])
+                self._staples = {id: response for id, response in self._staples.items() if response}
+                self._tell(message)
             case "counters":
                 self._living = message
             case other:

@@ -1,7 +1,8 @@
 """What all connections of one worker share."""
 
 import asyncio
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -46,6 +47,7 @@ class Shared:
         "counters",
         "dates",
         "handshake_ticks",
+        "_staples",
         "bare",
         "header_ticks",
         "idle_ticks",
@@ -90,8 +92,9 @@ class Shared:
         self.connections: set[ClientConnection] = set()
         self.clients = Clients(settings.max_connections_per_client)
         self.bare: set[TlsAccept | StreamAccept] = set()  # no HTTP (yet): handshakes, streams
+        self._staples: dict[str, bytes] = {}
         self.client_contexts = ClientContexts(router.certificates.of_id, settings.trusted_certificates)
-        self.server_contexts = ServerContexts(lambda: router.snapshot.ticket_keys, settings.tls_ciphers)
+        self.server_contexts = ServerContexts(lambda: router.snapshot.ticket_keys, settings.tls_ciphers, self.staple_of)
         self.is_draining = False
         self.tunnels = 0  # open now
         self.on_empty: Callable[[], None] = _nothing
@@ -120,6 +123,15 @@ class Shared:
         address, port = transport.get_extra_info("peername")[:2]
         server_address, server_port = transport.get_extra_info("sockname")[:2]
         return Peer(address, address.encode("ascii"), port, server_address, server_port, self.trusts(address))
+
+    def set_staples(self, staples: Mapping[str, str]) -> None:
+        """Staple these OCSP responses from now on, by ssl id, in base64; "" for none."""
+        self._staples.update({id: b64decode(response) for id, response in staples.items()})
+        self._staples = {id: response for id, response in self._staples.items() if response}
+
+    def staple_of(self, id: str) -> bytes:
+        """Return the OCSP response for an ssl object; b"" when there is none."""
+        return self._staples.get(id, b"")
 
     def failed_within(self, error: Exception) -> None:
         """A plugin raised: a fault of ours. The exchange is answered 500 and the others go on."""

@@ -108,6 +108,8 @@ class Worker:
             self._router.refresh(message["upstreams"])
         elif kind == "names":
             self._named(message["names"])
+        elif kind == "staples":
+            self._shared.set_staples(message["staples"])
         elif kind == "counters?":
             self._report()
         else:

@@ -5,13 +5,17 @@ import json
 import logging
 import os
 import signal
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from control.model.ssl import Ssl
 from tests.userspace.health.endpoints import answering, closed_port, listening
 from tests.userspace.health.name_server import name_server
+from tests.userspace.health.responder import answer, document
+from tests.userspace.health.test_stapling import responder
 from userspace.config.settings import Settings
 from userspace.node import checking as module
 from userspace.node.checking import Checking
@@ -110,3 +114,15 @@ def test_a_flood_of_events_is_cut(caplog: pytest.LogCaptureFixture, monkeypatch:
     checking = Checking(Settings(), None, lambda message: None, lambda: (0, {}))
     checking._log(["a", "b", "c", "d"])
     assert caplog.messages == ["a", "b", "and 2 more"]
+
+
+async def test_workers_are_given_what_to_staple_and_new_ones_get_it_first(stage: Stage) -> None:
+    answers: list[bytes] = []
+    with responder(200, answers) as url:
+        about = document(url)
+        answers.append(answer(Ssl.from_json({"id": "s1", **about})))
+        stage.put("/apisix/ssls/s1", {"id": "s1", **about})
+        stage.checking.start()
+        await stage.until(lambda: any(message["type"] == "staples" for message in stage.told))
+    staples = {"type": "staples", "staples": {"s1": b64encode(answers[0]).decode()}}
+    assert staples in stage.told and staples in stage.checking.greeting()

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import os
 import ssl
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
+from control.model.ssl import Ssl
 from tests.control.certificates import authority, pair, rsa_pair
+from tests.userspace.health.responder import answer, document
 from tests.userspace.proxy.stage import Speaker, get, hello
 from tests.userspace.proxy.tls_stage import TlsStage, client_context, site, subject, with_certificate
 from tests.userspace.proxy.upstreams import echo_head
@@ -349,3 +352,25 @@ async def test_no_session_crosses_from_one_certificate_object_to_another(tmp_pat
         # New rules for client certificates end the sessions made before them.
         stage.put(("ssls/s1", {"id": "s1", **asking("a.example", skip_mtls_uri_regex=["/"])}))
         assert not await resume(stage, session, version)
+
+
+# OCSP stapling.
+
+
+async def test_what_the_checker_found_is_stapled_for_those_who_ask(tmp_path: Path) -> None:
+    about = document("http://127.0.0.1:1/")
+    der = answer(Ssl.from_json({"id": "s1", **about}))
+    async with TlsStage(tmp_path, hello, ssls={"s1": about}) as stage:
+        for given, expected in [({}, 0), ({"s1": b64encode(der).decode()}, 1), ({"s1": ""}, 0)]:
+            stage.shared.set_staples(given)
+            program = await asyncio.create_subprocess_exec(
+                *("openssl", "s_client", "-connect", f"127.0.0.1:{stage.tls_port}", "-servername", "a.example"),
+                "-status",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            out, _ = await program.communicate()
+            assert out.count(b"Cert Status: good") == expected
+            assert (b"OCSP response: no response sent" in out) is (not expected)
+            assert await ask(await stage.secure()) == b"HTTP/1.1 200 OK"
