@@ -1,8 +1,11 @@
 """The order of APISIX's radixtree_uri, and that it does not cost more among more hosts of one path."""
 
+import re
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.requests import asked, request
 from tests.userspace.routing.candidates import Named, named
@@ -107,3 +110,53 @@ def test_one_path_of_many_hosts_costs_what_one_host_has() -> None:
     for host, path in (("h7.com", "/"), ("x.w7.com", "/api/x"), ("none.com", "/")):
         one = asked(host, path)
         assert calls(partial(large.match, one)) <= calls(partial(small.match, one)) + 12
+
+
+HOSTS = ["a.com", "b.a.com", "*.a.com", "*a.com", "*"]
+URIS = ["/", "/*", "/a", "/a*", "/a/*", "/a/*/b", "/*/b", "/:x", "/:x/b", "/a/:x", "/a/:x/*", "*"]
+ROUTES = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(HOSTS), max_size=2, unique=True),
+        st.lists(st.sampled_from(URIS), min_size=1, max_size=3, unique=True),
+        st.sets(st.sampled_from(["GET", "POST"]), max_size=1),
+        st.integers(0, 1),
+    ),
+    max_size=12,
+)
+
+
+def by_definition(entries: list[Entry], host: str, path: str, method: str) -> str | None:
+    """The rule, written as a sort of all (route, path) pairs that fit."""
+    fitting = []
+    for hosts, uris, route in entries:
+        if route.methods is not None and method not in route.methods:
+            continue
+        if hosts and not any(
+            pattern == host or (pattern[0] == "*" and host.endswith(pattern[1:])) for pattern in hosts
+        ):
+            continue
+        for uri in uris:
+            parts = ["[^/]+" if part[:1] == ":" else re.escape(part).replace(r"\*", ".*") for part in uri.split("/")]
+            if re.fullmatch("/".join(parts), path, re.DOTALL):
+                literal = re.split(r"\*|(?<=/):", uri)[0]
+                is_exact = literal == uri
+                fitting.append((not is_exact, -len(literal), -route.priority, -len(uri), route.id))
+    return min(fitting)[-1] if fitting else None
+
+
+@given(ROUTES, st.sets(st.integers(0, 11)), st.sampled_from(["a.com", "b.a.com", "c.b.a.com", "x"]))
+def test_it_matches_by_the_rule_also_after_removals(
+    drawn: list[tuple[list[str], list[str], set[str], int]], gone: set[int], host: str
+) -> None:
+    entries: list[Entry] = [
+        (hosts, uris, named(str(id), *methods, priority=priority))
+        for id, (hosts, uris, methods, priority) in enumerate(drawn)
+    ]
+    table = table_of(*entries, with_parameters=True)
+    for id in gone:
+        if id < len(entries):
+            table.remove(*entries[id])
+    kept = [entry for id, entry in enumerate(entries) if id not in gone]
+    for path in ("/", "/a", "/a/b", "/a/b/b", "/a/c/b", "/b", "/x/b", "/a/", ""):
+        for method in ("GET", "POST"):
+            assert found(table, host, path, method) == by_definition(kept, host, path, method)
