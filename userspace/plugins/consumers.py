@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from control.model.consumer import Consumer
 from control.model.credential import IDENTITIES, Credential
 from control.model.plugins import is_disabled
-from userspace.plugins.secret_references import with_secrets
+from userspace.plugins.secret_references import has_reference, with_secrets
 
 
 class Known(NamedTuple):
@@ -72,5 +72,6 @@ def _identities(plugins: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], M
         if field is None or is_disabled(conf):
             continue
         conf = with_secrets(conf)
-        if isinstance(conf.get(field), str):
+        # Nobody is let in by what a reference is called.
+        if isinstance(conf.get(field), str) and not has_reference(conf):
             yield (name, conf[field]), conf

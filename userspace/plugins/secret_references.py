@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+REFERENCES: Final = ("$env://", "$secret://")
 _PREFIXES: Final = ("$env://", "$ENV://")
 
 
@@ -14,6 +15,11 @@ def with_secrets(conf: Mapping[str, Any], environ: Mapping[str, str] = os.enviro
     APISIX. The same object when there is none."""
     changed: Mapping[str, Any] = _resolved(conf, environ)
     return changed
+
+
+def has_reference(conf: Mapping[str, Any]) -> bool:
+    """True when a value is a reference, to whatever: one that was not replaced must not pass for the secret."""
+    return any(isinstance(value, str) and value.lower().startswith(REFERENCES) for value in conf.values())
 
 
 def _resolved(value: Any, environ: Mapping[str, str]) -> Any:

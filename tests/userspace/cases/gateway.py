@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from tests.userspace.cases.cases import Profile
 
 GATEWAY_TLS = "127.0.0.1:1994"
 GATEWAY, ADMIN, CONTROL, METRICS = "127.0.0.1:1984", "127.0.0.1:9180", "127.0.0.1:9090", "127.0.0.1:9091"
+# What APISIX's own test server has in its environment.
+ENVIRONMENT = {"test_auth": "authone"}
 # For a start, and for a change to be in force in all workers.
 PATIENCE = 20.0
 # In which a file that changed has been looked at.
@@ -47,7 +50,7 @@ class Gateway:
             self._file.write_text(profile.file)
             command += ["--config", str(self._file)]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | ENVIRONMENT)
         try:
             self._wait(lambda state: bool(state["ready"]))
         except NotServed:

@@ -62,3 +62,11 @@ def test_a_key_that_moves_between_two_consumers_in_either_order_stays_known() ->
             known.set_consumer("jill", None, jill)
         found = known.find("key-auth", "k")
         assert found is not None and found.consumer is jill
+
+
+def test_a_reference_that_leads_nowhere_lets_nobody_in() -> None:
+    known = Consumers()
+    for reference in ("$env://UNILB_NOT_SET", "$ENV://UNILB_NOT_SET", "$secret://vault/1/key"):
+        known.set_consumer("jack", None, consumer("jack", key_auth={"key": reference}))
+        known.set_consumer("jill", None, consumer("jill", basic_auth={"username": "jill", "password": reference}))
+        assert known.find("key-auth", reference) is None and known.find("basic-auth", "jill") is None
