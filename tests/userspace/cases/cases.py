@@ -113,7 +113,8 @@ def profile_of(case: Case) -> Profile:
     """The server that a case wants."""
     server = case.get("server") or {}
     config = yaml.safe_load(server.get("yaml_config") or server.get("extra_yaml_config") or "") or {}
-    settings = {**_DEFAULT_SETTINGS, **_LEFT_OUT.get(case["file"], {})}
+    # A configuration of its own takes the place of what the others share.
+    settings = {**({} if server.get("yaml_config") else _DEFAULT_SETTINGS), **_LEFT_OUT.get(case["file"], {})}
     for path, setting in _SETTINGS.items():
         value = _at(config, path)
         if value is not None and value is not False and value != _DEFAULT_ROUTER:

@@ -38,14 +38,21 @@ HEAD, CLAIMS = coded({"alg": "HS256"}), coded({})
 @pytest.mark.parametrize(
     "text",
     [
-        "", "a.b", "a.b.c", "a.b.c.d", f"{HEAD}.{CLAIMS}", f"{HEAD}.{CLAIMS}.*", f"{HEAD}.{coded([])}.",
-        f"{HEAD}.{coded(b'{')}.", f"{HEAD}.{CLAIMS}.\u00e9", f"{HEAD}.{CLAIMS}.+/+/", f"{coded({})}.{CLAIMS}.",
+        "", "a.b", "a.b.c", "a.b.c.d", f"{HEAD}.{CLAIMS}", f"{HEAD}.{coded([])}.",
+        f"{HEAD}.{coded(b'{')}.", f"{coded({})}.{CLAIMS}.",
         f"{HEAD}.{CLAIMS}.{'A' * MAX_BYTES}",
         f"{coded({'alg': 1})}.{CLAIMS}.",
     ],
 )  # fmt: skip
 def test_what_is_none_is_not_read(text: str) -> None:
     assert read_token(text) is None
+
+
+def test_a_signature_that_is_no_base64url_fits_nothing() -> None:
+    for signature in ("@@@@", "\u00e9", "+/+/", "A"):
+        token = read_token(f"{HEAD}.{CLAIMS}.{signature}")
+        assert token is not None and token.signature == b""
+        assert not verifier("HS256", b"")(token.signature, token.signed)
 
 
 @pytest.mark.parametrize("bits", ["256", "384", "512"])
