@@ -3,15 +3,13 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterable
-from ctypes import c_uint32
 from dataclasses import dataclass
 from pathlib import Path
 
 from control.model.node import Node
 from userspace.config.compile_datapath import DatapathPlan
-from userspace.node import abi, datapath, links, resets
-from userspace.node.ageing import Ended, Swept, Timeouts, sweep
+from userspace.node import datapath, links, resets
+from userspace.node.ageing import Swept, Timeouts, sweep
 from userspace.node.apply import Applier, MachineFacts
 from userspace.node.counters import DatapathCollector
 from userspace.node.datapath import Datapath, Sizes
@@ -64,27 +62,12 @@ class Forwarding:
         down = self.applier.down
         swept = sweep(self.datapath.tables["sessions"], time.monotonic_ns(), self.timeouts, down, thorough)
         if swept.resets:
-            self.collector.resets += reset_ends(self.datapath, swept.resets)
+            self.collector.resets += resets.reset_ends(self.datapath.tables, swept.resets)
         return swept
 
     def close(self) -> None:
         """Let go of it; programs, maps and sessions stay in the kernel."""
         self.datapath.close()
-
-
-def reset_ends(loaded: Datapath, ended: Iterable[Ended]) -> int:
-    """Send the resets of sessions that were taken away; return how many packets left."""
-    tables = loaded.tables
-    machine = abi.Machine.from_buffer_copy(tables["machine"].get(c_uint32(0)) or bytes(abi.Machine()))
-
-    def host_of(address: abi.Addr, vni: int, flow: abi.Flow) -> abi.Endpoint | None:
-        raw = tables["hosts"].get(abi.HostKey(addr=address, vni=vni)) if "hosts" in tables else None
-        if raw is None and "endpoints" in tables:
-            raw = tables["endpoints"].get(flow.daddr)
-        found = abi.Endpoint.from_buffer_copy(raw) if raw else None
-        return found if found is not None and found.vni == vni else None
-
-    return resets.send(packet for one in ended for packet in resets.packets(one, machine, host_of))
 
 
 def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forwarding:

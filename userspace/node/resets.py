@@ -7,10 +7,12 @@ acknowledged last: the datapath keeps that number of each direction. Pure but fo
 import logging
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from ctypes import c_uint32
 
 from userspace.node import abi
 from userspace.node.ageing import Ended
+from userspace.node.maps import Table
 
 log = logging.getLogger("unilb.resets")
 VXLAN_PORT = 4789
@@ -82,6 +84,20 @@ def send(wire: Iterable[bytes]) -> int:
             except OSError as error:
                 log.info("a reset was not sent: %s", error)
     return sent
+
+
+def reset_ends(tables: Mapping[str, Table], ended: Iterable[Ended]) -> int:
+    """Send the resets of sessions that were taken away; return how many packets left."""
+    machine = abi.Machine.from_buffer_copy(tables["machine"].get(c_uint32(0)) or bytes(abi.Machine()))
+
+    def host_of(address: abi.Addr, vni: int, flow: abi.Flow) -> abi.Endpoint | None:
+        raw = tables["hosts"].get(abi.HostKey(addr=address, vni=vni)) if "hosts" in tables else None
+        if raw is None and "endpoints" in tables:
+            raw = tables["endpoints"].get(flow.daddr)
+        found = abi.Endpoint.from_buffer_copy(raw) if raw else None
+        return found if found is not None and found.vni == vni else None
+
+    return send(packet for one in ended for packet in packets(one, machine, host_of))
 
 
 def _family(address: abi.Addr) -> socket.AddressFamily:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from userspace.node import abi, datapath, maps
 from userspace.node.abi import Direction, TcpSeen
+from userspace.node.ageing import TCP, Ended
 from userspace.node.machine import BPFFS
+from userspace.node.resets import reset_ends
 
 NSEC = 1_000_000_000
 
@@ -18,6 +20,7 @@ NSEC = 1_000_000_000
 class SessionRow:
     """One session, both directions. Addresses with ports; vni 0 outside every VPC; times in seconds."""
 
+    key: bytes  # of the forward entry
     opener: str
     reached: str
     leaves_as: str
@@ -52,11 +55,12 @@ def rows(entries: dict[bytes, bytes], now_ns: int) -> Iterator[SessionRow]:
             idle=(now_ns - max(session.last_seen_ns, reply.last_seen_ns)) / NSEC,
             packets=(session.packets, reply.packets),
             bytes=(session.bytes, reply.bytes),
+            key=key,
         )
 
 
 def state(forward: int, reply: int) -> str:
-    """Return the word for what both directions have seen."""
+    """Return the word for what both directions have seen; TCP's words, for datagrams "opening" until an answer."""
     seen = forward | reply
     if seen & TcpSeen.RST:
         return "reset"
@@ -77,14 +81,29 @@ def table(found: list[SessionRow]) -> str:
     return "\n".join([head, *lines])
 
 
+def kill(tables: dict[str, maps.Table], entries: dict[bytes, bytes], found: list[SessionRow]) -> int:
+    """Take sessions away and reset both of their ends; return how many were still there."""
+    ended = []
+    for row in found:
+        forward = entries[row.key]
+        peer = forward[: len(row.key)]
+        if tables["sessions"].delete(row.key):
+            tables["sessions"].delete(peer)
+            ended.append(Ended(row.key, forward, entries[peer]))
+    reset_ends(tables, [one for one in ended if abi.Flow.from_buffer_copy(one.key).proto == TCP])
+    return len(ended)
+
+
 def run(args: argparse.Namespace) -> int:
     here = datapath.home(args.bpffs)
     if not here.exists():
         print(f"no datapath is loaded: nothing is pinned at {here}")
         return 1
+    if args.kill and not (args.match or args.vni or args.state):
+        print("--kill needs to be told which: an address, --vni or --state")
+        return 2
     tables = maps.open_tables(here)
     entries = dict(tables["sessions"].items())
-    maps.close_tables(tables)
     found = [
         row
         for row in rows(entries, time.monotonic_ns())
@@ -92,15 +111,18 @@ def run(args: argparse.Namespace) -> int:
         and args.vni in (None, row.vni)
         and args.state in (None, row.state)
     ]
-    if args.count:
+    if args.kill:
+        print(f"{kill(tables, entries, found)} sessions ended, their ends told")
+    elif args.count:
         print(len(found))
     elif args.json:
         for row in found:
-            print(json.dumps(asdict(row)))
+            print(json.dumps({name: value for name, value in asdict(row).items() if name != "key"}))
     else:
         print(table(found[: args.limit]))
         if len(found) > args.limit:
             print(f"... and {len(found) - args.limit} more (--limit)")
+    maps.close_tables(tables)
     return 0
 
 
@@ -110,6 +132,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--vni", type=int, help="only this VPC's")
     parser.add_argument("--state", choices=("opening", "established", "closing", "closed", "reset"))
     parser.add_argument("--count", action="store_true", help="print how many")
+    parser.add_argument("--kill", action="store_true", help="end those that match, with a RST to both ends")
     parser.add_argument("--json", action="store_true", help="one object a line")
     parser.add_argument("--limit", type=int, default=100, help="rows of the table (default %(default)s)")
     parser.add_argument("--bpffs", type=Path, default=BPFFS / "unilb", help="default %(default)s")

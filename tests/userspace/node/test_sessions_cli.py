@@ -2,8 +2,9 @@
 
 import pytest
 
-from userspace.node import abi
+from userspace.node import abi, sessions_cli
 from userspace.node.abi import Direction, TcpSeen
+from userspace.node.ageing import Ended
 from userspace.node.sessions_cli import NSEC, rows, state, table
 
 FORWARD = abi.Flow(saddr=abi.addr("10.1.0.11"), daddr=abi.addr("100.64.0.1"), sport=40000, dport=80, proto=6)
@@ -24,6 +25,22 @@ def test_a_session_is_one_row() -> None:
     assert (row.leaves_as, row.towards, row.vni) == ("198.18.1.1:6000", "192.168.0.10:80", 10010)
     assert (row.age, row.idle, row.packets, row.bytes) == (9, 6, (3, 2), (0, 99))
     assert "192.168.0.10:80" in table([row]) and "established" in table([row])
+
+
+class Table(dict[bytes, bytes]):
+    def delete(self, key: bytes) -> bool:
+        return self.pop(key, None) is not None
+
+
+def test_killing_takes_both_halves_and_tells_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Ended] = []
+    monkeypatch.setattr(sessions_cli, "reset_ends", lambda tables, ended: told.extend(ended))
+    table = Table(ENTRIES)
+    found = list(rows(ENTRIES, 0))
+    assert sessions_cli.kill({"sessions": table}, ENTRIES, found) == 1  # type: ignore[dict-item]
+    assert not table
+    assert told == [Ended(bytes(FORWARD), ENTRIES[bytes(FORWARD)], ENTRIES[bytes(REPLY)])]
+    assert sessions_cli.kill({"sessions": table}, ENTRIES, found) == 0  # type: ignore[dict-item]
 
 
 def test_half_a_session_is_no_row() -> None:
