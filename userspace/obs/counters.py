@@ -36,6 +36,9 @@ TOTALS = (
     "log_lines",
     "log_dropped",
     "observations_dropped",  # outcomes of exchanges that passive checks were not told of
+    "outbox_delivered",  # log entries and mirrored requests that arrived
+    "outbox_failed",  # that did not, at the last try
+    "outbox_dropped",  # for want of room
     "tally_evicted",  # keys of limits that made room for others: their limits began anew
     "series_overflow",  # exchanges counted under OTHER because MAX_SERIES was reached
 )
@@ -47,6 +50,7 @@ GAUGES = (
     "tunnels",
     "upstream_active",
     "upstream_idle",
+    "outbox_pending",
     "revision",
     "rejected_objects",
     "panics",

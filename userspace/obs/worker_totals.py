@@ -38,10 +38,14 @@ _TOTALS = {
         "unilb_passive_dropped_total",
         "Outcomes that passive checks were not told of: the node was too slow.",
     ),
+    "outbox_delivered": ("unilb_outbox_delivered_total", "Log entries and mirrored requests that arrived."),
+    "outbox_failed": ("unilb_outbox_failed_total", "Log entries and mirrored requests lost after the last try."),
+    "outbox_dropped": ("unilb_outbox_dropped_total", "Log entries and mirrored requests dropped: too many waited."),
     "tally_evicted": ("unilb_tally_evicted_total", "Keys of limits forgotten early: their table was full."),
     "series_overflow": ("unilb_metric_series_overflow_total", "Look-ups of a metric series past the limit."),
 }
 _PER_WORKER = {
+    "outbox_pending": ("unilb_outbox_pending", "Deliveries that wait."),
     "revision": ("unilb_config_revision", "Store revision the worker routes by."),
     "panics": (
         "unilb_upstreams_in_panic",

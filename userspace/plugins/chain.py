@@ -45,9 +45,10 @@ class Broken(Filter):
 
 class Chain:
     """`steps` by priority from high to low, then name. One tuple per phase holds the steps that have it, so that a
-    phase nobody has costs nothing. `is_empty`: nothing at all. `inspects_body`: the body is to be read beforehand."""
+    phase nobody has costs nothing. `is_empty`: nothing at all. `inspects_body`: the body is to be read beforehand;
+    `keeps_body`: so much of it is to be kept."""
 
-    __slots__ = ("access", "before_proxy", "header_filter", "inspects_body", "log", "rewrite", "steps")
+    __slots__ = ("access", "before_proxy", "header_filter", "inspects_body", "keeps_body", "log", "rewrite", "steps")
 
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self.steps = tuple(sorted(steps, key=lambda step: (-step.priority, step.name)))
@@ -56,6 +57,7 @@ class Chain:
         self.before_proxy = self._having("before_proxy")
         self.header_filter = self._having("header_filter")
         self.log = self._having("log")
+        self.keeps_body = max((step.filter.keeps_body for step in self.steps), default=0)
         self.inspects_body = any(step.inspects_body for step in self.steps)
 
     def _having(self, phase: str) -> tuple[Step, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from userspace.plugins.consumers import Consumers
+from userspace.plugins.jobs import Job
 from userspace.tally import Tally
 
 
@@ -23,11 +24,24 @@ class Slots(Protocol):
         ...
 
 
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> None: ...
+
+
 class Outbox(Protocol):
     """Takes what need not be waited for: log entries, mirrored requests. Bounded; what is too much is counted."""
 
-    def post(self, job: Any) -> bool:
-        """False when it was dropped."""
+    dropped: int
+    is_closing: bool  # what waits for more is to be posted now
+
+    def post(self, job: Job, entries: int) -> bool:
+        """Have `job`, which holds so many entries, delivered. False when it was dropped."""
+        ...
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call back after so many seconds."""
         ...
 
 

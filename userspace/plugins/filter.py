@@ -30,6 +30,8 @@ class Filter:
     """
 
     NAME: ClassVar[str]
+    keeps_body: int = 0
+    """So many bytes of the request's body, from its beginning, are there in the log phase."""
 
     def __init__(self, conf: Conf, env: Env) -> None:
         self.conf = conf

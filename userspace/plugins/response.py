@@ -7,18 +7,22 @@ from userspace.http.events import Headers
 Transform = Callable[[bytes, bool], bytes]
 """Some of a body, and whether it is the last of it (then the data may be empty) -> what goes on instead."""
 
+Observer = Callable[[bytes], None]
+"""Is shown some of a body on its way to the client."""
+
 
 class Response:
     """`is_ours`: no endpoint sent it. `headers` has no framing fields that count: those are written for what the body
     becomes. `transform` may be called by header filters only; transforms run in the order they came."""
 
-    __slots__ = ("headers", "is_ours", "status", "transforms")
+    __slots__ = ("headers", "is_ours", "observers", "status", "transforms")
 
     def __init__(self, status: int, headers: Headers, is_ours: bool) -> None:
         self.status = status
         self.headers = headers
         self.is_ours = is_ours
         self.transforms: list[Transform] = []
+        self.observers: list[Observer] = []
 
     def header(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case), or None."""
@@ -50,3 +54,7 @@ class Response:
         self.transforms.append(function)
         gone = (b"content-length", b"last-modified", b"etag")
         self.headers = [pair for pair in self.headers if pair[0].lower() not in gone]
+
+    def observe(self, function: Observer) -> None:
+        """Have `function` see the body as the client gets it. May be called by header filters only."""
+        self.observers.append(function)

@@ -107,6 +107,11 @@ class Run:
                 step.filter.header_filter(self.request, response)
 
     @property
+    def keeps_body(self) -> int:
+        """So many bytes of the request's body are wanted in the log phase."""
+        return max(self._rules.keeps_body, self.chain.keeps_body)
+
+    @property
     def logs(self) -> bool:
         """True when some filter wants to know what became of the exchange."""
         return bool(self._rules.log or self.chain.log)

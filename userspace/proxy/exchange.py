@@ -250,6 +250,10 @@ class Exchange:
         if not may_go_on(self.head):
             self.answer_with(Reply(200 if self.head.method == "OPTIONS" else 501, headers=()))
             return
+        if self.run is not None and self.run.keeps_body and self.head.body != 0:
+            if self.body is None:
+                self.body = RequestBody(self.head.body is CHUNKED)
+            self.body.keep(self.run.keeps_body)
         slot = request.upstream_slot
         compiled = self.compiled = route.upstream if slot is None else slot.compiled
         key = "" if compiled.key_of is None else compiled.key_of(request)

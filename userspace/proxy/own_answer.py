@@ -32,6 +32,8 @@ def plugin_answer(exchange: "Exchange", answer: Reply, keep_alive: bool) -> tupl
             exchange.run.header_filter(response)
             for transform in response.transforms:
                 body = transform(body, True)
+            for observer in response.observers:
+                observer(body)
         except Exception as error:
             exchange.shared.failed_within(error)
             response, body = Response(500, [SERVER, date, *FAILED.headers], True), FAILED.body

@@ -33,6 +33,8 @@ def record(exchange: "Exchange") -> None:
     shared.counters.exchange(series, exchange.status, bytes_in, bytes_out, request_ms, upstream_ms)
     run = exchange.run
     if run is not None and run.logs:
+        if exchange.body is not None and exchange.body.kept is not None and exchange.request.body is None:
+            exchange.request.body = bytes(exchange.body.kept)
         run.log(
             Summary(
                 status=exchange.status,

@@ -8,7 +8,7 @@ from userspace.http.events import CHUNKED, UNTIL_CLOSE, EndOfMessage, Headers, R
 from userspace.http.framing import relayed_body
 from userspace.http.headers import response_fields
 from userspace.http.http1 import serialize_response_head
-from userspace.plugins.response import Response, Transform
+from userspace.plugins.response import Observer, Response, Transform
 from userspace.proxy.own_answer import debug_fields
 from userspace.proxy.replies import REASONS
 from userspace.proxy.upstream_status import upstream_status
@@ -21,12 +21,13 @@ class Relay:
     """Made for the final head of one response. `status` is what the client gets; `keep_alive` whether its connection
     can go on after it."""
 
-    __slots__ = ("_framing", "_is_silent", "_transforms", "keep_alive", "status")
+    __slots__ = ("_framing", "_is_silent", "_observers", "_transforms", "keep_alive", "status")
 
     def __init__(self, exchange: "Exchange", answer: ResponseHead, out: list[bytes]) -> None:
         """Write the head to `out`."""
         request = exchange.head
         self._transforms: list[Transform] = []
+        self._observers: list[Observer] = []
         framed = answer
         if exchange.run is not None and exchange.run.changes_answers:
             framed = self._filtered(exchange, answer)
@@ -64,6 +65,8 @@ class Relay:
     def _write(self, data: bytes, out: list[bytes]) -> None:
         if not data or self._is_silent:
             return
+        for observer in self._observers:
+            observer(data)
         if self._framing is CHUNKED:
             out += encode_chunk(data)
         else:
@@ -76,6 +79,7 @@ class Relay:
         run.header_filter(response)
         if exchange.is_switching:
             return replace(answer, headers=response.headers)
+        self._observers = response.observers
         body = answer.body
         if response.transforms and may_have_body(exchange.head.method, response.status):
             self._transforms = response.transforms

@@ -11,10 +11,12 @@ class RequestBody:
     """Pieces come in with `add` and `end`, and go out with `take` and, on another connection, `take_all`. `size`: bytes
     that came in, without framing."""
 
-    __slots__ = ("_chunked", "_end", "_pending", "_sent", "_sent_bytes", "size")
+    __slots__ = ("_chunked", "_end", "_most_kept", "_pending", "_sent", "_sent_bytes", "kept", "size")
 
     def __init__(self, chunked: bool) -> None:
         self.size = 0
+        self.kept: bytearray | None = None
+        self._most_kept = 0
         self._chunked = chunked
         self._end = b""  # what is still to be sent behind the last piece
         self._pending: list[bytes] = []
@@ -30,11 +32,18 @@ class RequestBody:
         """Take some of the body."""
         self.size += len(data)
         self._pending.append(data)
+        if self.kept is not None and len(self.kept) < self._most_kept:
+            self.kept += data[: self._most_kept - len(self.kept)]
 
     def end(self, trailers: Headers) -> None:
         """The body is complete. Only a chunked one has trailers."""
         if self._chunked:
             self._end = encode_end(trailers)
+
+    def keep(self, most: int) -> None:
+        """Have the first `most` bytes in `kept`, also after they were sent. Only before the first `take`."""
+        self._most_kept = most
+        self.kept = bytearray(self.whole()[:most])
 
     def whole(self) -> bytes:
         """All that came, without framing. Only before the first `take`."""

@@ -32,6 +32,7 @@ from userspace.plugins.env import Env
 from userspace.proxy import openssl
 from userspace.proxy.listener import Listener
 from userspace.proxy.observations import Observations
+from userspace.proxy.outbox import Outbox
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
 from userspace.proxy.shared import Shared
 from userspace.proxy.wheel import Wheel
@@ -41,6 +42,7 @@ from userspace.tally import Tally
 REPORT_SECONDS = 1.0
 SUSPECT_SECONDS = 1.0  # an endpoint that failed here is left out so long without the checker's word
 SWEEP_REPORTS = 60  # the pools are swept every so many reports
+FAREWELL_SECONDS = 2.0  # for what is in the outbox when a worker ends
 SPARE_DESCRIPTORS = 128  # wire, listeners, log, idle upstream connections in passing
 MAX_TROUBLES = 100  # lines on standard error, per SWEEP_REPORTS reports
 
@@ -66,6 +68,7 @@ class Worker:
         env = self._env = Env(tally=Tally(tally_fd), https_port=settings.https_port or port_of(tls_fds))
         self._router = Router(here, env, self._trouble, settings.router)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
+        self._outbox = env.outbox = Outbox(loop, self._shared.naming, self._trouble)
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble
         self._router.live.is_checking = not settings.disable_upstream_healthcheck
@@ -92,6 +95,7 @@ class Worker:
         await loop.create_unix_connection(lambda: self._wire, sock=wire_socket)
         self._loop.call_later(REPORT_SECONDS, self._tick)
         await self.stopped.wait()
+        await self._outbox.close(FAREWELL_SECONDS)
         self._wheel.stop()
         self._log.close()
 
@@ -189,6 +193,10 @@ class Worker:
         gauges["rejected_objects"] = len(self._router.snapshot.rejected)
         totals["log_lines"], totals["log_dropped"] = self._log.lines, self._log.dropped
         totals["observations_dropped"] = shared.observations.dropped
+        outbox = self._outbox
+        totals["outbox_delivered"], totals["outbox_failed"] = outbox.delivered, outbox.failed
+        totals["outbox_dropped"] = outbox.dropped
+        gauges["outbox_pending"] = outbox.pending
         totals["tally_evicted"] = self._env.tally.evicted
         self._wire.send({"type": "counters", "counters": shared.counters.report()})
 
