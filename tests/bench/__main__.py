@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("packets", "propagation", "keepalive", "connrate", "tls", "idle", "routes", "soak")
+NAMES = ("packets", "sessions", "propagation", "keepalive", "connrate", "tls", "idle", "routes", "soak")
 
 
 def main() -> int:

@@ -76,7 +76,7 @@ def programs_of(role: str, hook: str) -> tuple[Program, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many entries each map holds. A session is two flows of about 250 bytes of kernel memory each.
+    """How many entries each map holds. A session is two flows of about 210 bytes of kernel memory each.
 
     accounts: VIP ports and VPCs that are counted by themselves, and one more for the rest.
     """

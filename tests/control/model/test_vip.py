@@ -1,5 +1,10 @@
 """VIPs."""
 
+import re
+
+import pytest
+
+from control.model.errors import ModelError
 from control.model.vip import Vip, VipTarget
 
 
@@ -12,3 +17,49 @@ def test_a_gateway_may_listen_on_two_ports_and_a_weight_may_be_zero() -> None:
     targets = [{"node": "gw1", "port": 80, "weight": 0}, {"node": "gw1", "port": 81}]
     vip = Vip.from_json({"address": "10.100.0.10", "port": 80, "protocol": "tcp", "targets": targets}, "web")
     assert vip.targets == (VipTarget("gw1", 80, 0), VipTarget("gw1", 81, 1))
+
+
+def test_a_target_may_be_a_backend_classic_or_in_a_vpc() -> None:
+    targets = [
+        {"address": "10.1.0.21", "port": 5432},
+        {"address": "192.168.0.10", "vpc_id": "blue", "port": 5432, "state": "drain"},
+    ]
+    vip = Vip.from_json({"address": "10.100.0.11", "port": 5432, "protocol": "udp", "targets": targets}, "db")
+    assert vip.protocol == "udp"
+    assert vip.targets == (
+        VipTarget("", 5432, address="10.1.0.21"),
+        VipTarget("", 5432, address="192.168.0.10", vpc_id="blue", state="drain"),
+    )
+
+
+def test_an_ipv6_vip_is_spelled_in_one_way() -> None:
+    doc = {"address": "2001:DB8:0::1", "port": 80, "targets": [{"address": "2001:db8::0002", "port": 80}]}
+    vip = Vip.from_json(doc, "v6")
+    assert (vip.address, vip.targets[0].address) == ("2001:db8::1", "2001:db8::2")
+
+
+@pytest.mark.parametrize(
+    ("address", "target", "says"),
+    [
+        ("nowhere", {"node": "gw1"}, '"nowhere" is not an IP address'),
+        ("224.0.0.1", {"node": "gw1"}, "224.0.0.1 is not a unicast address"),
+        ("ff02::1", {"node": "gw1"}, "ff02::1 is not a unicast address"),
+        ("fe80::1", {"node": "gw1"}, "fe80::1 is not a unicast address"),
+        ("10.100.0.10", {}, 'expected either "node" or "address"'),
+        ("10.100.0.10", {"node": "gw1", "address": "10.1.0.1"}, 'expected either "node" or "address"'),
+        ("10.100.0.10", {"node": "gw1", "vpc_id": "blue"}, '"vpc_id" goes with "address"'),
+        ("10.100.0.10", {"address": "2001:db8::1"}, "is not of the VIP's address family"),
+        ("2001:db8::1", {"address": "10.1.0.1"}, "is not of the VIP's address family"),
+        ("2001:db8::1", {"address": "192.168.0.1", "vpc_id": "blue"}, "an IPv6 VIP has no targets in a VPC"),
+        ("10.100.0.10", {"node": "gw1", "state": "gone"}, "state"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(address: str, target: dict[str, str], says: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(says)):
+        Vip.from_json({"address": address, "port": 80, "targets": [{"port": 80, **target}]}, "v")
+
+
+def test_one_backend_is_listed_once() -> None:
+    target = {"address": "10.1.0.21", "port": 5432}
+    with pytest.raises(ModelError, match=re.escape("address 10.1.0.21 port 5432 is listed twice")):
+        Vip.from_json({"address": "10.100.0.11", "port": 5432, "targets": [target, target]}, "v")
