@@ -1,11 +1,10 @@
 """Route: which requests (host, path, method) go to which upstream, and with which plugins."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any, Self
-
-import orjson
 
 from control.model import upstream
 from control.model.errors import ModelError
@@ -146,7 +145,8 @@ class Route:
             plugins=plugins,
             enable_websocket=doc.get("enable_websocket"),
             remote_addrs=tuple(_one_of(doc, "remote_addr", "remote_addrs")),
-            vars=intern(orjson.dumps(doc["vars"]).decode()) if doc.get("vars") else "",
+            # Not orjson: it has no integers beyond 64 bits.
+            vars=intern(json.dumps(doc["vars"], separators=(",", ":"))) if doc.get("vars") else "",
             filter_func=doc.get("filter_func"),
         )
 

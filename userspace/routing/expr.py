@@ -4,6 +4,7 @@ Values are compared as Lua compares them: a text never equals a number, but wher
 a text that reads as one counts as it. A variable that a request does not have is nil: JSON's null.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -30,7 +31,7 @@ def compile_expression(rules: list[Any] | str) -> Condition:
 
     Routes that say the same share it. Raises PatternError for a regular expression that is not served.
     """
-    return _compile(rules if isinstance(rules, str) else orjson.dumps(rules).decode())
+    return _compile(rules if isinstance(rules, str) else json.dumps(rules, separators=(",", ":")))
 
 
 @lru_cache(maxsize=4096)

@@ -39,9 +39,11 @@ def test_a_worker_runs_compiled(built: Path) -> None:
     assert len(files) == len(names) and all(file.endswith(".so") and file.startswith(str(built)) for file in files)
 
 
-def test_what_was_compiled_passes_its_tests(built: Path) -> None:
+def test_what_was_compiled_passes_its_tests(built: Path, tmp_path: Path) -> None:
     """Those of the codec in full; the exchange is driven by every test that starts a worker."""
     options = ("-m", "pytest", "-q", "--import-mode=append", "-p", "no:cacheprovider", "-x", f"--deselect={LEFT_OUT}")
+    # A base of its own: a second pytest of the same user closes the first one's to everybody else.
+    options += (f"--basetemp={tmp_path / 'base'}",)
     tests = [f"tests/userspace/{name}.py" for name in ("http/test_http1", "http/test_malformed", "http/test_chunked")]
     tests += [f"tests/userspace/proxy/test_{name}.py" for name in ("exchange", "exchange_plugins", "upstream")]
     done = run(*options, *tests, home=built)

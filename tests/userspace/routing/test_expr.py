@@ -100,3 +100,7 @@ def test_a_regular_expression_that_is_not_served_is_named() -> None:
 
 def test_routes_that_say_the_same_share_what_it_is_compiled_to() -> None:
     assert compile_expression([["arg_a", "==", "1"]]) is compile_expression([["arg_a", "==", "1"]])
+
+
+def test_an_integer_beyond_64_bits_is_a_number_like_others() -> None:
+    assert compile_expression([["arg_a", "<", 10**30]])(request("GET", "/?a=1"))
