@@ -86,10 +86,12 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
         vpc = links.ensure_vpc_device(settings.pool, underlay, me.address)
         devices["vpc"] = vpc.index
         peer = links.vpc_peer()
+        if settings.hook in datapath.XDP_HOOKS:
+            links.set_gro(links.VPC_DEVICE)
         facts = MachineFacts(me.address, underlay.index, underlay.mtu, vpc.index, vpc.mac, settings.toa_kind, peer)
         cgroup = os.open(own_cgroup(me.id), os.O_RDONLY)
     else:
-        links.prepare_l4(underlay)
+        links.prepare_l4(underlay, any(":" in laddr for laddr in me.laddrs))
     try:
         loaded = datapath.load(root, me.role, settings.sizes, settings.cache, settings.hook)
         applier = Applier(loaded.tables, facts)

@@ -74,11 +74,9 @@ def ensure_vpc_device(pool: str, underlay: Device, address: str) -> Device:
 
 
 def vpc_peer() -> int:
-    """Return the index of the other end of the VPC device; XDP delivers by it, which needs GRO on for its NAPI."""
+    """Return the index of the other end of the VPC device: XDP delivers by it."""
     with IPRoute() as ip:
-        index = int(ip.link_lookup(ifname=VPC_PEER)[0])
-    set_gro(VPC_DEVICE)
-    return index
+        return int(ip.link_lookup(ifname=VPC_PEER)[0])
 
 
 def set_gro(device: str) -> None:
@@ -110,9 +108,9 @@ def prepare_gateway() -> None:
     set_sysctl("ipv4/tcp_migrate_req", "1")
 
 
-def prepare_l4(device: Device) -> None:
-    """bpf_fib_lookup() answers only for devices that forward."""
-    for family in ("ipv4", "ipv6"):
+def prepare_l4(device: Device, has_ipv6: bool = False) -> None:
+    """bpf_fib_lookup() answers only for devices that forward. IPv6 only where it is used: it ends router discovery."""
+    for family in ("ipv4", "ipv6") if has_ipv6 else ("ipv4",):
         set_sysctl(f"{family}/conf/{device.name}/forwarding", "1")
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,3 +69,18 @@ def test_settings_are_written_and_those_that_do_not_exist_left_out(underlay: Dev
 
 def test_without_filters_there_is_nothing_to_detach(underlay: Device) -> None:
     assert links.detach_every_clsact() == []
+
+
+def test_gro_is_switched_on_by_name(underlay: Device) -> None:
+    subprocess.run(["ethtool", "-K", "u0", "gro", "off"], check=True)
+    links.set_gro("u0")
+    assert "generic-receive-offload: on" in subprocess.check_output(["ethtool", "-k", "u0"], text=True)
+
+
+def test_ipv6_is_forwarded_only_where_it_is_used(underlay: Device) -> None:
+    knob = Path("/proc/sys/net/ipv6/conf/u0/forwarding")
+    knob.write_text("0")
+    links.prepare_l4(underlay)
+    assert knob.read_text() == "0\n"
+    links.prepare_l4(underlay, has_ipv6=True)
+    assert knob.read_text() == "1\n"
