@@ -21,7 +21,7 @@ from userspace.lab.topology import Topology
 
 pytestmark = pytest.mark.netns
 GW1 = "10.1.0.11"
-LINKS = {"vpc_egress", "vxlan_ingress", "toa_read", "toa_peername"}
+LINKS = {"vpc_egress", "vxlan_ingress", "toa_read", "toa_peername", "toa_peername6"}
 SIZE = 100 << 20
 
 
@@ -76,7 +76,7 @@ def ask(connection: http.client.HTTPConnection, host: str = "blue.example.com") 
     return response.status
 
 
-def pinned(lab: Lab, place: str, where: str = "1/links") -> set[str]:
+def pinned(lab: Lab, place: str, where: str = "2/links") -> set[str]:
     return set(run(lab, place, ["ls", f"/sys/fs/bpf/unilb/{where}"], check=False).stdout.split())
 
 
