@@ -55,7 +55,8 @@ class Settings:
     trusted_certificates: str = ""  # a file: who vouches for endpoints (tls.verify); "" = whom the system trusts
     zone: str = ""  # where this gateway stands; "" = what its node object says
     show_upstream_status_in_response_header: bool = False  # X-APISIX-Upstream-Status with every answer, not only 5xx
-    access_log: str = "-"  # a path, "-" for standard output, "off"
+    access_log: str = "-"  # a path, "-" for standard output, "syslog:server=HOST:PORT", "off"
+    access_log_format: str = ""  # nginx's log_format; "apisix" for APISIX's; "" = an object of JSON
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
     disable_upstream_healthcheck: bool = False  # no endpoint is checked, whatever upstreams ask for
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h
@@ -102,7 +103,11 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
         return value.lower().removesuffix(".") if name == "fallback_sni" else value
     if name == "access_log":
         if not isinstance(value, str) or not value:
-            raise SettingsError(f'{name} must be a path, "-" or "off"')
+            raise SettingsError(f'{name} must be a path, "-", "syslog:server=HOST:PORT" or "off"')
+        return value
+    if name == "access_log_format":
+        if not isinstance(value, str) or any(character in value for character in "\r\n"):
+            raise SettingsError(f"{name} must be one line of text")
         return value
     if name == "real_ip_header":
         if not isinstance(value, str) or _FIELD_NAME.fullmatch(value) is None:

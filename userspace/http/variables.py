@@ -5,6 +5,7 @@ A value is text. Those that stand for parts of a body (`post_arg.x`, `graphql_ro
 
 from base64 import b64decode
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -160,6 +161,11 @@ def _summary(get: Callable[[Any], Any]) -> Getter:
     return value
 
 
+def _local(summary: Any) -> datetime:
+    """When the exchange ended, in the time zone of this machine."""
+    return datetime.fromtimestamp(summary.started + summary.request_ms / 1000, UTC).astimezone()
+
+
 def _status(request: "Request") -> str | None:
     if request.summary is not None:
         return str(request.summary.status)
@@ -197,6 +203,9 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "status": _status,
     "request_length": _summary(lambda s: s.bytes_in),
     "bytes_sent": _summary(lambda s: s.bytes_out),
+    "body_bytes_sent": _summary(lambda s: max(0, s.bytes_out - s.head_bytes)),
+    "time_local": _summary(lambda s: _local(s).strftime("%d/%b/%Y:%H:%M:%S %z")),
+    "time_iso8601": _summary(lambda s: _local(s).isoformat(timespec="seconds")),
     "request_time": _summary(lambda s: f"{s.request_ms / 1000:.3f}"),
     "upstream_addr": _summary(lambda s: s.upstream_address),
     "upstream_status": _summary(lambda s: s.upstream_status),

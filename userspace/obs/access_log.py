@@ -9,8 +9,11 @@ import select
 import threading
 from collections.abc import Mapping
 from queue import SimpleQueue
+from socket import socket
 
 import orjson
+
+from userspace.obs.syslog import PREFIX, Syslog
 
 CHUNK_BYTES = 64 << 10
 MAX_PENDING_BYTES = 4 << 20
@@ -19,7 +22,8 @@ _MODE = 0o640
 
 
 class AccessLog:
-    """`path` is a file, "-" for standard output, or "off". Opened by the constructor, so possibly still as root.
+    """`path` is a file, "-" for standard output, "syslog:..." (syslog.py) or "off". Opened by the constructor, so
+    possibly still as root.
 
     Raises OSError when the file cannot be opened. The thread starts with `start()`: after the privileges are gone.
     """
@@ -28,6 +32,8 @@ class AccessLog:
         self.enabled = path != "off"
         self.lines = 0
         self._path = path
+        self._syslog = Syslog.parse(path) if path.startswith(PREFIX) else None
+        self._socket: socket | None = None
         self._fd = self._open() if self.enabled else -1
         self._refused = 0  # written by the loop's thread
         self._failed = 0  # written by the writer
@@ -46,7 +52,7 @@ class AccessLog:
 
     def own(self, uid: int, gid: int) -> None:
         """Give the file to the user the worker drops to, so that `reopen` works after a rotation."""
-        if self._fd > 2:
+        if self._fd > 2 and self._socket is None:
             os.fchown(self._fd, uid, gid)
 
     def start(self) -> None:
@@ -57,9 +63,13 @@ class AccessLog:
 
     def write(self, entry: Mapping[str, object]) -> None:
         """Take one line. Text that is not valid UTF-8 must have been decoded by the caller."""
+        if self.enabled:
+            self.write_line(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+
+    def write_line(self, line: bytes) -> None:
+        """Take one line as it is, line feed included."""
         if not self.enabled:
             return
-        line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
         if self._pending_bytes + self._chunk_bytes + len(line) > MAX_PENDING_BYTES:
             self._refused += 1
             return
@@ -81,7 +91,7 @@ class AccessLog:
 
     def reopen(self) -> None:
         """Open the path anew before the next write: after a rotation, on SIGHUP."""
-        if self.enabled and self._path != "-":
+        if self.enabled and self._path != "-" and self._syslog is None:
             self.flush()
             self._reopen = True
             self._queue.put([])
@@ -97,10 +107,15 @@ class AccessLog:
             self._thread.join(_JOIN_SECONDS)
             if self._thread.is_alive():
                 return
-        if self._fd > 2:
+        if self._socket is not None:
+            self._socket.close()
+        elif self._fd > 2:
             os.close(self._fd)
 
     def _open(self) -> int:
+        if self._syslog is not None:
+            self._socket = self._syslog.open()
+            return self._socket.fileno()
         if self._path == "-":
             return 1
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
@@ -111,7 +126,11 @@ class AccessLog:
                 self._reopen = False
                 self._open_again()
             block = b"".join(chunk)
-            written = self._write_block(block)
+            if self._syslog is not None and self._socket is not None:
+                self._failed += self._syslog.send(self._socket, block)
+                written = True
+            else:
+                written = self._write_block(block)
             with self._lock:
                 self._pending_bytes -= len(block)
             if not written:

@@ -17,3 +17,4 @@ class Summary:
     upstream_status: int | None
     error: str | None
     is_ours: bool  # no endpoint gave the answer
+    head_bytes: int = 0  # of bytes_out: the head of the final answer

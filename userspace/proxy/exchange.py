@@ -60,6 +60,7 @@ class Exchange:
     is_over = False
     inspects_body = False  # it is decided by the body, which has not all come yet
     status = 0
+    head_bytes = 0  # of the final answer
 
     def __init__(self, client: "ClientConnection", head: RequestHead) -> None:
         self.begun = perf_counter()
@@ -304,6 +305,7 @@ class Exchange:
 
     def _finish_with(self, keep_alive: bool, answer: tuple[int, bytes]) -> None:
         self.status, whole = answer
+        self.head_bytes = whole.find(b"\r\n\r\n") + 4
         self.client.write([whole])
         self._finish()
         self.client.exchange_over(keep_alive, self.is_complete)

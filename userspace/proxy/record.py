@@ -32,28 +32,33 @@ def record(exchange: "Exchange") -> None:
         series = shared.counters.series(route_id, upstream_id, "")
     shared.counters.exchange(series, exchange.status, bytes_in, bytes_out, request_ms, upstream_ms)
     run = exchange.run
-    if run is not None and run.logs:
+    logs = run is not None and run.logs
+    if logs or shared.log_format is not None:
+        exchange.request.summary = Summary(
+            status=exchange.status,
+            started=time() - request_ms / 1000,
+            request_ms=request_ms,
+            upstream_ms=upstream_ms,
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+            head_bytes=exchange.head_bytes,
+            upstream_address=pool.address if pool is not None else None,
+            upstream_status=answer.status if answer is not None else None,
+            error=exchange.error.kind if exchange.error is not None else None,
+            is_ours=answer is None,
+        )
+    if run is not None and logs:
         if exchange.body is not None and exchange.body.kept is not None and exchange.request.body is None:
             exchange.request.body = bytes(exchange.body.kept)
-        run.log(
-            Summary(
-                status=exchange.status,
-                started=time() - request_ms / 1000,
-                request_ms=request_ms,
-                upstream_ms=upstream_ms,
-                bytes_in=bytes_in,
-                bytes_out=bytes_out,
-                upstream_address=pool.address if pool is not None else None,
-                upstream_status=answer.status if answer is not None else None,
-                error=exchange.error.kind if exchange.error is not None else None,
-                is_ours=answer is None,
-            )
-        )
+        run.log(exchange.request.summary)
     stick = exchange.stick
     if stick is not None:
         sticky = shared.counters.sticky
         sticky[stick.state] = sticky.get(stick.state, 0) + 1
     if not shared.log.enabled:
+        return
+    if shared.log_format is not None:
+        shared.log.write_line(shared.log_format.line(exchange.request))
         return
     endpoint, error = exchange.request.endpoint, exchange.error
     tries = forward.tries if forward is not None else None

@@ -44,7 +44,9 @@ class Relay:
             fields = exchange.stick.answer(fields, exchange.request.endpoint)
         fields += upstream_status(exchange, answer.status)
         fields += debug_fields(exchange)
-        out.append(serialize_response_head(framed.status, framed.reason, fields))
+        head = serialize_response_head(framed.status, framed.reason, fields)
+        exchange.head_bytes = len(head)
+        out.append(head)
 
     def body(self, data: bytes, out: list[bytes]) -> None:
         """Write some of the body."""

@@ -17,6 +17,7 @@ from userspace.obs.access_log import AccessLog
 from userspace.obs.counters import Counters
 from userspace.proxy.clients import Clients
 from userspace.proxy.dates import Dates
+from userspace.proxy.log_format import LogFormat
 from userspace.proxy.naming import Naming
 from userspace.proxy.observations import Observations
 from userspace.proxy.pool import Pools
@@ -54,6 +55,7 @@ class Shared:
         "is_draining",
         "linger_ticks",
         "log",
+        "log_format",
         "loop",
         "naming",
         "observations",
@@ -82,6 +84,7 @@ class Shared:
         self.settings = settings
         self.router = router
         self.log = log
+        self.log_format = LogFormat(settings.access_log_format) if settings.access_log_format else None
         self.wheel = wheel
         self.counters = Counters()
         self.dates = Dates()

@@ -222,6 +222,12 @@ class Stage:
         self.wheel.stop()
         self.log.close()
 
+    def text_lines(self) -> list[str]:
+        """The access log so far, as it was written."""
+        self.log.close()
+        with open(self.settings.access_log) as file:
+            return file.read().splitlines()
+
     def log_lines(self) -> list[dict[str, Any]]:
         """The access log so far; the exchange must be over."""
         self.log.close()
