@@ -31,6 +31,16 @@ async def test_addresses_are_given_kept_and_given_back(store: Store, audit_log: 
         assert (await api.must_put("/unilb/eips/public", {"vip": "web"}))["address"] == "203.0.113.82"
 
 
+async def test_an_ipv6_vip_and_its_node_are_stored_twice_alike(store: Store, audit_log: Path) -> None:
+    async with running(store, audit_log, POOLS) as api:
+        node = {"role": "l4", "zone": "a", "address": "10.0.0.10", "laddrs": ["198.18.0.9", "fd00::9"]}
+        vip = {"port": 80, "address": "2001:db8::80", "targets": [{"address": "2001:db8::1", "port": 8080}]}
+        for _ in range(2):
+            assert (await api.must_put("/unilb/nodes/l4", node))["laddrs"] == node["laddrs"]
+            assert (await api.must_put("/unilb/vips/six", vip))["address"] == "2001:db8::80"
+        assert (await api.delete("/unilb/vips/six")).status == (await api.delete("/unilb/nodes/l4")).status == 200
+
+
 async def test_an_eip_refers_to_a_vip_that_exists(store: Store, audit_log: Path) -> None:
     async with running(store, audit_log, POOLS) as api:
         answer = await api.put("/unilb/eips/public", {"vip": "none"})

@@ -52,6 +52,13 @@ def test_what_an_owner_has_it_keeps() -> None:
     assert plan_claim(claims(a4="node/y"), "node/y", (), 1, POOL, NOW).ops == ()
 
 
+def test_addresses_of_both_families_are_in_order() -> None:
+    mixed = Claims(
+        "laddrs", {a: Claim(("node/y",), None, 1) for a in ("fd00::2", "10.9.0.10", "10.9.0.9", "fd00::1")}, 0
+    )
+    assert mixed.of("node/y") == ["10.9.0.9", "10.9.0.10", "fd00::1", "fd00::2"]
+
+
 def test_what_is_given_back_rests() -> None:
     plan = plan_claim(claims(a4="node/y", a5="node/y"), "node/y", (), 1, POOL, NOW)
     assert (plan.addresses, records(plan)) == (("10.9.0.4",), {"10.9.0.5": b'{"freed_at":2000000000}'})

@@ -30,13 +30,19 @@ class Place:
     url: str
     tls: str
     admin: str
+    state: str
 
     def put(self, path: str, doc: Any) -> None:
-        """Store an object below /apisix/admin; raises for what is refused."""
+        """Store an object below /apisix/admin, and wait until every worker serves it; raises for what is refused."""
         request = urllib.request.Request(
             f"{self.admin}/apisix/admin/{path}", json.dumps(doc).encode(), {"X-API-KEY": KEY}, method="PUT"
         )
-        urllib.request.urlopen(request, timeout=10).close()
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            revision = int(reply.headers["X-Unilb-Revision"])
+        deadline = time.monotonic() + 30
+        while min(json.load(urllib.request.urlopen(self.state, timeout=10))["workers"].values()) < revision:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
 
 @contextmanager
@@ -58,7 +64,12 @@ def running(folder: Path, *more: str) -> Iterator[Place]:
             except OSError:
                 assert time.monotonic() < deadline and process.poll() is None, (folder / "log").read_text()
                 time.sleep(0.05)
-        yield Place(f"http://127.0.0.1:{data}", f"https://localhost:{tls}", f"http://127.0.0.1:{admin}")
+        yield Place(
+            url=f"http://127.0.0.1:{data}",
+            tls=f"https://localhost:{tls}",
+            admin=f"http://127.0.0.1:{admin}",
+            state=f"http://127.0.0.1:{metrics}/healthz",
+        )
     finally:
         process.terminate()
         process.wait(40)
