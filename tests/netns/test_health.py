@@ -67,7 +67,7 @@ def test_a_vm_that_stops_answering_is_down_on_every_gateway_until_it_answers(lab
     laddrs = {str(laddr) for machine in lab.topology.of_role("gateway") for laddr in machine.laddrs}
     assert {probe["remote"] for probe in probes} <= laddrs
 
-    services.stop(lab, service(lab, victim, "nginx"), 0)
+    services.stop(lab, service(lab, victim, "nginx"))  # not by SIGKILL: its workers would answer on
     for gateway in gateways(lab):
         down = eventually(f"{gateway} says it", lambda g=gateway: health(lab, g)["endpoints_down"].get("checked"))
         assert len(down) == 1 and sorted(ups(lab, gateway).values()) == [0.0, 1.0]
