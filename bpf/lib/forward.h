@@ -30,7 +30,7 @@ static __always_inline int send_out(ctx_t *ctx, u32 ifindex)
 	return ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(ifindex, 0);
 }
 
-/* XDP cannot ask for a neighbour. The node does, once a second, for who it sees counted here. */
+/* XDP cannot ask for a neighbour: until the host's own traffic has, packets are dropped here. */
 static __always_inline int send_unresolved(u32 ifindex)
 {
 	return -DROP_NO_NEIGHBOUR;
