@@ -114,7 +114,9 @@ def test_a_hostile_tunnel_packet_is_dropped_and_counted_by_name(lab: Lab, name: 
     before = drops(lab, "gw1")
     send(lab, sender, packets)
     eventually(f"{reason} counted", lambda: grown(before, drops(lab, "gw1")).get(reason, 0) >= len(packets))
-    assert grown(before, drops(lab, "gw1")) == {reason: len(packets)}
+    # Late segments of connections that tests before this one closed find no session either.
+    others = {found: count for found, count in grown(before, drops(lab, "gw1")).items() if found != "no_session"}
+    assert others == ({} if reason == "no_session" else {reason: len(packets)})
 
 
 def test_a_tenant_cannot_reset_a_connection_of_another_tenant(lab: Lab) -> None:
