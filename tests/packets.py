@@ -26,14 +26,17 @@ TC_ACT_OK, TC_ACT_SHOT, TC_ACT_REDIRECT = 0, 2, 7
 XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT = 0, 1, 2, 3, 4
 # Rows say what they expect in TC's words.
 SAME = {XDP_DROP: TC_ACT_SHOT, XDP_PASS: TC_ACT_OK, XDP_TX: TC_ACT_REDIRECT, XDP_REDIRECT: TC_ACT_REDIRECT}
-ROUTER_MAC, SELF_MAC = "02:00:00:00:00:01", "02:00:00:00:00:0a"
+ROUTER_MAC, SELF_MAC, NO_MAC = "02:00:00:00:00:01", "02:00:00:00:00:0a", "00:00:00:00:00:00"
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row. `before` writes maps; `counters` are the drops and events expected to grow, all others must not."""
+    """One row. `before` writes maps; `counters` are the drops and events expected to grow, all others must not.
+
+    A `packet_out` without an Ethernet header leaves in a tunnel: XDP writes its MACs, on TC bpf_redirect_neigh() will.
+    """
 
     name: str
     packet_in: Packet | bytes
@@ -119,10 +122,17 @@ def run_case(
     ran = run(program, bytes(case.packet_in), ifindex, flags, is_xdp)
     grown = {key: now - counters[key] for key, now in counted(tables).items() if now != counters[key]}
     assert (ran.verdict, grown) == (case.verdict, named(case.counters)), f"{case.name}: verdict, counters"
-    if case.packet_out is not None:
-        expected = bytes(case.packet_out)
+    expected = frame(case.packet_out, is_xdp)
+    if expected is not None and ran.packet != expected:
         shown = [Ether(data).show(dump=True) for data in (expected, ran.packet)]
-        assert ran.packet == expected, f"{case.name}\n--- expected\n{shown[0]}\n--- got\n{shown[1]}"
+        raise AssertionError(f"{case.name}\n--- expected\n{shown[0]}\n--- got\n{shown[1]}")
+
+
+def frame(packet: Packet | bytes | None, is_xdp: bool) -> bytes | None:
+    """Return the bytes of a row's packet_out as the hook leaves them."""
+    if isinstance(packet, IP | IPv6):
+        return bytes(leaves(packet) if is_xdp else Ether(src=NO_MAC, dst=NO_MAC) / packet)
+    return None if packet is None else bytes(packet)
 
 
 def damaged(packet: bytes, rng: random.Random, least: int) -> bytes:

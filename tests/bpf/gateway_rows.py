@@ -28,7 +28,6 @@ from userspace.node import abi
 from userspace.node.abi import Direction, DropReason, Event, TcpSeen
 
 WORKER, UNIQUE, VM, LADDR, VTEP = "10.0.0.10", "100.64.0.1", "192.168.0.10", "198.18.1.1", "10.1.0.31"
-NO_MAC = "00:00:00:00:00:00"
 BLUE, GREEN = 10010, 10020
 VM_MAC, INNER_MAC, VPC_MAC = "02:00:c0:a8:00:0a", "02:75:0a:00:00:0a", "02:00:00:00:00:fe"
 TIMESTAMP = [("NOP", None), ("NOP", None), ("Timestamp", (7, 9))]
@@ -95,13 +94,14 @@ def tunnel(inner: Packet, vni: int = BLUE, src: str = VTEP, dst: str = WORKER, *
 
 
 def to_vm(flags: str = "A", payload: bytes = b"", tos: int = 0, **fields: object) -> Packet:
-    """Return what leaves towards the VM. The outer MACs are zero: bpf_redirect_neigh() writes them later."""
+    """Return what leaves towards the VM."""
     inner = tcp(LADDR, 6000, VM, 80, flags, tos=tos, **fields) / Raw(payload)
     return unsent(tunnel(Ether(src=INNER_MAC, dst=VM_MAC) / inner, src=WORKER, dst=VTEP, tos=tos & 3))
 
 
 def unsent(packet: Packet) -> Packet:
-    return Ether(src=NO_MAC, dst=NO_MAC) / packet[IP]
+    """Return the packet without its Ethernet header: see Case."""
+    return packet.payload
 
 
 def inner_frame(packet: Packet, src: str = VM_MAC, dst: str = INNER_MAC) -> Packet:

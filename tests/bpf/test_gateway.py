@@ -1,19 +1,13 @@
-"""A gateway's way into the VPCs and back: every row on TC, with a NIC that sums, on XDP, and again after a swap."""
+"""What a gateway's way into the VPCs leaves behind in its maps, and what packets of one session have in common."""
 
-import random
-import shutil
 from ctypes import c_uint32
-from pathlib import Path
 
 import pytest
 
-from tests.bpf.conftest import SIZES
-from tests.bpf.gateway_more_rows import MORE_EGRESS, MORE_INGRESS
 from tests.bpf.gateway_rows import (
+    BLUE,
     DECAP,
-    EGRESS,
     FORWARD,
-    INGRESS,
     MACHINE,
     OPEN,
     REPLY,
@@ -26,82 +20,12 @@ from tests.bpf.gateway_rows import (
     from_worker,
     tunnel,
 )
-from tests.packets import (
-    TC_ACT_OK,
-    TC_ACT_REDIRECT,
-    TC_ACT_SHOT,
-    Case,
-    Entry,
-    arrives,
-    clear,
-    damaged,
-    run,
-    run_case,
-    tcp,
-)
-from userspace.node import abi, bpf, datapath
+from tests.packets import TC_ACT_OK, TC_ACT_REDIRECT, TC_ACT_SHOT, Case, Entry, arrives, run_case, tcp
+from userspace.node import abi, bpf
 from userspace.node.abi import Direction, Event
 from userspace.node.datapath import Datapath
 
-BLUE = 10010
 pytestmark = pytest.mark.bpf
-OUT, BACK = [*EGRESS, *MORE_EGRESS], [*INGRESS, *MORE_INGRESS]
-RESIZED = {Event.ENCAP, Event.ICMP_TOO_BIG}
-back = pytest.mark.parametrize("case", BACK, ids=lambda case: case.name)
-
-
-@pytest.mark.parametrize("case", OUT, ids=lambda case: case.name)
-def test_egress(gateway: Datapath, ifindex: int, case: Case) -> None:
-    run_case(case, gateway.programs["vpc_egress"], gateway.tables, ifindex)
-
-
-@pytest.mark.parametrize("case", [c for c in OUT if not RESIZED & set(c.counters)], ids=lambda case: case.name)
-def test_egress_from_a_nic_that_sums(gateway: Datapath, ifindex: int, case: Case) -> None:
-    run_case(case, gateway.programs["vpc_egress"], gateway.tables, ifindex, bpf.TEST_CHECKSUM_COMPLETE)
-
-
-@pytest.mark.parametrize("flags", [0, bpf.TEST_CHECKSUM_COMPLETE], ids=["plain", "csum_complete"])
-@back
-def test_ingress(gateway: Datapath, ifindex: int, case: Case, flags: int) -> None:
-    run_case(case, gateway.programs["vxlan_ingress"], gateway.tables, ifindex, flags)
-
-
-@back
-def test_ingress_on_xdp(gateway_on_xdp: Datapath, ifindex: int, case: Case) -> None:
-    run_case(case, gateway_on_xdp.programs["vxlan_xdp"], gateway_on_xdp.tables, ifindex, is_xdp=True)
-
-
-def test_every_packet_again_after_the_programs_were_swapped(gateway: Datapath, ifindex: int, cache: Path) -> None:
-    """A build of its own on the same maps, as an upgrade loads it."""
-    shutil.rmtree(gateway.root / "programs")
-    again = datapath.load(gateway.root.parent, "gateway", SIZES, cache)
-    try:
-        assert not again.adopted
-        for case in OUT:
-            run_case(case, again.programs["vpc_egress"], again.tables, ifindex)
-        for case in BACK:
-            run_case(case, again.programs["vxlan_ingress"], again.tables, ifindex)
-    finally:
-        again.close()
-
-
-@pytest.mark.parametrize("is_xdp", [False, True], ids=["tc", "xdp"])
-def test_a_damaged_packet_never_aborts_and_passes_only_unchanged(
-    gateway: Datapath, gateway_on_xdp: Datapath, ifindex: int, is_xdp: bool
-) -> None:
-    loaded, name = (gateway_on_xdp, "vxlan_xdp") if is_xdp else (gateway, "vxlan_ingress")
-    rng = random.Random(5)
-    clear(loaded.tables)
-    for entry in OPEN:
-        loaded.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
-    corpus = [bytes(case.packet_in) for case in BACK]
-    seen = set()
-    for _ in range(3000):
-        packet = damaged(rng.choice(corpus), rng, least=34)
-        ran = run(loaded.programs[name], packet, ifindex, is_xdp=is_xdp)
-        seen.add(ran.verdict)
-        assert ran.verdict != TC_ACT_OK or ran.packet == packet
-    assert seen == {TC_ACT_OK, TC_ACT_SHOT, TC_ACT_REDIRECT}
 
 
 def test_a_syn_opens_a_session_in_the_endpoints_vni(gateway: Datapath, ifindex: int) -> None:

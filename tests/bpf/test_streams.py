@@ -13,7 +13,6 @@ from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 
 from tests.bpf.l4_rows import CLIENT, GATEWAY, LADDR, PUBLISHED, VIP
-from tests.bpf.test_l4 import fill_rings
 from tests.packets import TC_ACT_REDIRECT, arrives, clear, run, tcp
 from userspace.node.datapath import Datapath
 from userspace.node.resets import checksum
@@ -63,11 +62,6 @@ class End:
 def ends(upload: bytes, download: bytes) -> tuple[End, End]:
     client = End(CLIENT_PLACE, VIP_PLACE, upload, 2**32 - 20, 2**32 - 5)
     return client, End(GATEWAY_PLACE, LADDR_PLACE, download, client.peer_isn, client.isn)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def rings(l4: Datapath) -> None:
-    fill_rings(l4)
 
 
 SIZES = st.integers(1, 1400)

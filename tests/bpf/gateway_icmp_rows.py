@@ -71,7 +71,7 @@ def path_mtu(mtu: int, age: int = 0) -> Entry:
     return Entry("path_mtus", abi.addr(VTEP), abi.PathMtu(learnt_ns=learnt, mtu=mtu))
 
 
-MORE_EGRESS = [
+EGRESS = [
     Case(
         "a datagram leaves in the endpoint's VNI",
         arrives(udp(WORKER, 40000, UNIQUE, 53) / Raw(b"query")),
@@ -208,7 +208,7 @@ def learnt(name: str, packet: Packet, **events: int) -> Case:
     return Case(name, packet, 0, packet, LEARNS, {Event[key.upper()]: n for key, n in events.items()})
 
 
-MORE_INGRESS = [
+INGRESS = [
     *(
         error_row(name, icmp, SENT, SENT_BY_WORKER, OPEN, length)
         for name, icmp in (

@@ -1,0 +1,50 @@
+"""Every packet row: on TC, on TC with a NIC that sums, on XDP, and again after the programs were swapped."""
+
+import random
+
+import pytest
+
+from tests.bpf import gateway_rows
+from tests.bpf.conftest import Datapaths
+from tests.bpf.l4_machine import OPEN6, UDP_OPEN, VPC_TOLD
+from tests.bpf.table import GROUPS, Group, Way, every
+from tests.packets import TC_ACT_OK, TC_ACT_REDIRECT, TC_ACT_SHOT, Case, clear, damaged, run, run_case
+
+pytestmark = pytest.mark.bpf
+ROWS = list(every())
+
+
+@pytest.mark.parametrize(("group", "way", "row"), ROWS, ids=[f"{way.name}-{row.name}" for _, way, row in ROWS])
+def test_row(datapaths: Datapaths, ifindex: int, group: Group, way: Way, row: Case) -> None:
+    loaded = datapaths(group.role, way.hook, way.swapped)
+    program = group.xdp if way.is_xdp else group.tc
+    run_case(row, loaded.programs[str(program)], loaded.tables, ifindex, way.flags, way.is_xdp)
+
+
+def test_there_are_as_many_rows_as_were_promised() -> None:
+    assert sum(len(group.rows) for group in GROUPS.values()) >= 250
+
+
+STANDING = {"l4": (*VPC_TOLD, *OPEN6, *UDP_OPEN), "ingress": gateway_rows.OPEN}
+
+
+@pytest.mark.parametrize("hook", ["auto", "xdp"])
+@pytest.mark.parametrize("name", STANDING)
+def test_a_damaged_packet_never_aborts_and_passes_only_unchanged(
+    datapaths: Datapaths, ifindex: int, name: str, hook: str
+) -> None:
+    group, is_xdp = GROUPS[name], hook == "xdp"
+    loaded = datapaths(group.role, hook, False)
+    program = loaded.programs[str(group.xdp if is_xdp else group.tc)]
+    rng = random.Random(7)
+    clear(loaded.tables)
+    for entry in STANDING[name]:
+        loaded.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+    corpus = [bytes(row.packet_in) for row in group.rows]
+    seen = set()
+    for _ in range(3000):
+        packet = damaged(rng.choice(corpus), rng, least=54 if name == "l4" else 34)
+        ran = run(program, packet, ifindex, is_xdp=is_xdp)
+        seen.add(ran.verdict)
+        assert ran.verdict != TC_ACT_OK or ran.packet == packet
+    assert seen == {TC_ACT_OK, TC_ACT_SHOT, TC_ACT_REDIRECT}
