@@ -11,7 +11,7 @@
 #include <linux/types.h>
 #include "reasons.h"
 
-#define ABI_VERSION 2
+#define ABI_VERSION 3
 
 /* One prime for every Maglev ring. 65537 is Katran's; 16381 keeps 64 services in 8 MiB and is still
  * >= 100 slots per target up to 160 targets. */
@@ -36,6 +36,9 @@ _Static_assert(sizeof(struct flow) == 44, "abi");
 enum direction {
 	DIRECTION_FORWARD = 1, /* from who opened the session */
 	DIRECTION_REPLY = 2,
+	DIRECTION_SPLICED = 3, /* the reply of a session that a splice took over: `target` is its
+				  index of `splices`, `target_generation` its generation, and there
+				  is no forward entry any more */
 };
 
 /* Bits of session.tcp_seen: what this direction has shown so far. */
@@ -214,5 +217,7 @@ struct client {
 	__u16 pad;
 };
 _Static_assert(sizeof(struct client) == 20, "abi");
+
+#include "abi_splice.h"
 
 #endif

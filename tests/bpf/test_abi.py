@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from userspace.node import abi, maps
+from userspace.node import abi, maps, splice_abi
 from userspace.node.datapath import SOURCES
 
+STRUCTS = abi.STRUCTS | splice_abi.STRUCTS
+ENUMS = abi.ENUMS | splice_abi.ENUMS
 TRIPLET = sysconfig.get_config_var("MULTIARCH")  # where Debian keeps asm/types.h
 
 
@@ -19,7 +21,7 @@ TRIPLET = sysconfig.get_config_var("MULTIARCH")  # where Debian keeps asm/types.
 def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Every struct and enum of abi.h as clang lays it out for BPF; a hidden hole is an error."""
     folder = tmp_path_factory.mktemp("abi")
-    names = [f"struct {name} s_{name};" for name in abi.STRUCTS] + [f"enum {name} e_{name};" for name in abi.ENUMS]
+    names = [f"struct {name} s_{name};" for name in STRUCTS] + [f"enum {name} e_{name};" for name in ENUMS]
     constants = [f"int c_{name} = {name};" for name in ("ABI_VERSION", "RING_SIZE")]
     (folder / "abi.c").write_text("\n".join([f'#include "{SOURCES}/lib/abi.h"', *names, *constants]))
     subprocess.run(
@@ -32,20 +34,21 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {t["name"]: t for t in types if t["kind"] in ("STRUCT", "ENUM")}
 
 
-@pytest.mark.parametrize("name", abi.STRUCTS)
+@pytest.mark.parametrize("name", STRUCTS)
 def test_struct_has_the_same_layout(layout: dict[str, Any], name: str) -> None:
-    ours, theirs = abi.STRUCTS[name], layout[name]
+    ours, theirs = STRUCTS[name], layout[name]
     assert ctypes.sizeof(ours) == theirs["size"]
-    assert [(f[0], getattr(ours, f[0]).offset) for f in ours._fields_] == [
+    assert [(f[0].rstrip("_"), getattr(ours, f[0]).offset) for f in ours._fields_] == [
         (m["name"], m["bits_offset"] // 8) for m in theirs["members"]
     ]
 
 
-@pytest.mark.parametrize("name", abi.ENUMS)
+@pytest.mark.parametrize("name", ENUMS)
 def test_enum_has_the_same_values(layout: dict[str, Any], name: str) -> None:
-    ours, prefix = abi.ENUMS[name]
+    ours, prefix = ENUMS[name]
     theirs = {v["name"].removeprefix(prefix): v["val"] for v in layout[name]["values"]}
     theirs.pop("DROP_REASONS", None), theirs.pop("REASONS", None), theirs.pop("EVENTS", None)
+    theirs = {name: value for name, value in theirs.items() if name not in ("SPLICE_BACKS", "ATTRIBUTES")}
     assert {member.name: member.value for member in ours} == theirs
 
 
@@ -56,13 +59,19 @@ def test_constants_are_the_same() -> None:
 
 
 def test_every_struct_of_the_header_is_mirrored() -> None:
-    lines = [line for name in ("abi.h", "reasons.h") for line in (SOURCES / "lib" / name).read_text().splitlines()]
-    assert {line.split()[1] for line in lines if line.startswith("struct ")} == set(abi.STRUCTS)
-    assert {line.split()[1] for line in lines if line.startswith("enum ")} == set(abi.ENUMS)
+    lines = [
+        line
+        for name in ("abi.h", "abi_splice.h", "reasons.h")
+        for line in (SOURCES / "lib" / name).read_text().splitlines()
+    ]
+    assert {line.split()[1] for line in lines if line.startswith("struct ")} == set(STRUCTS)
+    assert {line.split()[1] for line in lines if line.startswith("enum ")} == set(ENUMS)
 
 
 def test_every_map_of_the_header_is_known_by_name() -> None:
-    text = " ".join((SOURCES / "lib/maps.h").read_text().split())
+    text = " ".join(
+        word for name in ("maps.h", "splice_maps.h") for word in (SOURCES / "lib" / name).read_text().split()
+    )
     declared = {piece.split(",")[3].strip() for piece in text.split("BPF_TABLE_PINNED(")[1:]}
     assert declared == set(maps.LAYOUT)
     assert all(len(name) <= 15 for name in declared)

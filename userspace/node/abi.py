@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address
 
 be16 = c_uint16.__ctype_be__
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 RING_SIZE = 16381
 
 
@@ -164,6 +164,7 @@ class DropEvent(Structure):
 class Direction(IntEnum):
     FORWARD = 1
     REPLY = 2
+    SPLICED = 3
 
 
 class TcpSeen(IntFlag):

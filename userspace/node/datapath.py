@@ -78,7 +78,8 @@ def programs_of(role: str, hook: str) -> tuple[Program, ...]:
 class Sizes:
     """How many entries each map holds. A session is two flows of about 210 bytes of kernel memory each.
 
-    accounts: VIP ports and VPCs that are counted by themselves, and one more for the rest.
+    accounts: VIP ports and VPCs that are counted by themselves, and one more for the rest. A splice takes 376 bytes of
+    `splices`, reserved from the start, and two of `splice_ends`.
     """
 
     flows: int = 131072
@@ -88,6 +89,8 @@ class Sizes:
     owned: int = 512
     laddrs: int = 64
     accounts: int = 1024
+    splices: int = 16384
+    guard_paths: int = 65536
 
     def cflags(self) -> list[str]:
         return [f"-DMAX_{name.upper()}={getattr(self, name)}" for name in self.__dataclass_fields__]
@@ -105,6 +108,10 @@ class Sizes:
             "laddrs": self.laddrs,
             "toa_trusted": self.owned,
             "accounts": self.accounts,
+            "splices": self.splices,
+            "splice_ends": 2 * self.splices,
+            "splice_counts": self.accounts,
+            "guard_paths": self.guard_paths,
         }
 
 

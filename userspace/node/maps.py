@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from userspace.node import abi, bpf
+from userspace.node import abi, bpf, splice_abi
 
 # name -> (key, value); per-CPU values are one slot of each CPU.
 LAYOUT: dict[str, tuple[type[Any], type[Any]]] = {
@@ -26,6 +26,12 @@ LAYOUT: dict[str, tuple[type[Any], type[Any]]] = {
     "path_mtus": (abi.Addr, abi.PathMtu),
     "icmp_budget": (c_uint32, abi.Budget),
     "drop_watch": (c_uint32, abi.Watch),
+    "splice_ends": (abi.Flow, splice_abi.SpliceEnd),
+    "splices": (c_uint32, splice_abi.Splice),
+    "splice_counts": (c_uint32, splice_abi.SpliceCount),
+    "guard_key": (c_uint32, splice_abi.GuardKey),
+    "guard_paths": (splice_abi.GuardPath, c_uint32),
+    "guard_headers": (c_uint64, c_uint32),
     "drops": (c_uint32, c_uint64),
     "events": (c_uint32, c_uint64),
 }

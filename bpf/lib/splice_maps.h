@@ -1,0 +1,47 @@
+/* splice_maps.h: the maps of splices, as maps.h has the others. Gateways only. */
+#ifndef UNILB_SPLICE_MAPS_H
+#define UNILB_SPLICE_MAPS_H
+
+#include "maps.h"
+
+#define SPLICE_RING_BYTES (1 << 20) /* some 500 connections on their way back at once */
+
+/* The flows of both ends, as their packets arrive -> which splice. Written and removed by the node,
+ * both together: it begins a splice with the endpoint's, so that no answer finds only half of it.
+ */
+BPF_TABLE_PINNED("hash", struct flow, struct splice_end, splice_ends, 2 * MAX_SPLICES,
+		 PIN_DIR "/splice_ends");
+
+/* The splices; index 0 is none. Filled by the node before their ends are, then the programs'. */
+BPF_TABLE_PINNED("array", u32, struct splice, splices, MAX_SPLICES, PIN_DIR "/splices");
+
+/* What a route's and endpoint's spliced requests have cost. Indices are given out by the node. */
+BPF_TABLE_PINNED("percpu_array", u32, struct splice_count, splice_counts, MAX_ACCOUNTS,
+		 PIN_DIR "/splice_counts");
+
+/* Written by the node. An array of one. */
+BPF_TABLE_PINNED("array", u32, struct guard_key, guard_key, 1, PIN_DIR "/guard_key");
+
+/* (decision, hash of a path) that workers have found the same decision to cover. An LRU: to forget
+ * one costs a trip to user space. Written by the node; the value says nothing. */
+BPF_TABLE_PINNED("lru_hash", struct guard_path, u32, guard_paths, MAX_GUARD_PATHS,
+		 PIN_DIR "/guard_paths");
+
+/* Hash of a header's name in lower case -> enum guard_header: those that the guard has to know.
+ * Written by the node with guard_key. */
+BPF_TABLE_PINNED("hash", u64, u32, guard_headers, 32, PIN_DIR "/guard_headers");
+
+struct splice_events_table_t {
+	int key;
+	u32 leaf;
+	int (*ringbuf_output)(void *, u64, u64);
+	void *(*ringbuf_reserve)(u64);
+	void (*ringbuf_discard)(void *, u64);
+	void (*ringbuf_submit)(void *, u64);
+	u32 max_entries;
+};
+__attribute__((section("maps/ringbuf:" PIN_DIR
+		       "/splice_events"))) struct splice_events_table_t splice_events = {
+    .max_entries = SPLICE_RING_BYTES};
+
+#endif
