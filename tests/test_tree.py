@@ -75,6 +75,7 @@ IMPURE_EXEMPT = {"userspace.config.source", "userspace.plugins.env"}
 # Code whose tests stand elsewhere, each with the reason.
 TESTED_ELSEWHERE = {
     "userspace.node.abi": "tests/bpf/test_abi.py compares it with abi.h",
+    "userspace.node.splice_abi": "tests/bpf/test_abi.py compares it with abi_splice.h",
     "userspace.node.maps": "test_bpf.py and test_datapath.py read and write through it",
     "userspace.node.compile": "runs as a process: test_datapath.py",
     "userspace.node.daemon_settings": "a dataclass: test_options.py fills it",
