@@ -43,21 +43,9 @@ static __always_inline struct session *vpc_session(struct packet *pkt,
 	return sessions.lookup(&pkt->flow);
 }
 
-/* The rewritten packet into its endpoint's VNI. */
-static __always_inline int to_vtep(struct __sk_buff *skb, const struct packet *pkt,
-				   const struct endpoint *endpoint, const struct machine *machine,
-				   __be16 tunnel_sport)
-{
-	if (vxlan_push(skb, endpoint, machine, tunnel_sport, pkt->tos))
-		return -DROP_ENCAP;
-	count(EVENT_ENCAP);
-	return forward_tunnel(skb, machine, &endpoint->vtep, pkt->ip_len + OUTER_LEN);
-}
-
-/* A local socket's ICMP error about what a VPC sent it. */
+/* Rewrites a local socket's ICMP error about what a VPC sent it. Returns enum drop_reason. */
 static __always_inline int error_to_vpc(struct __sk_buff *skb, struct packet *pkt,
-					const struct endpoint *endpoint,
-					const struct machine *machine)
+					const struct endpoint *endpoint)
 {
 	struct quote quote = {};
 	struct flow peer = {};
@@ -65,54 +53,67 @@ static __always_inline int error_to_vpc(struct __sk_buff *skb, struct packet *pk
 
 	reason = icmp_session(skb, pkt, &quote, &peer);
 	if (reason)
-		return -reason;
+		return reason;
 	if (peer.vni != endpoint->vni || !addr_equal(&peer.saddr, &endpoint->addr))
-		return -DROP_STALE_ENDPOINT;
+		return DROP_STALE_ENDPOINT;
 	if (icmp_translate(skb, pkt, &quote, &peer, 0))
-		return -DROP_INTERNAL;
+		return DROP_INTERNAL;
 	count(EVENT_ICMP_TRANSLATED);
-	return to_vtep(skb, pkt, endpoint, machine, bpf_htons(TUNNEL_SPORT_MIN));
+	return DROP_NONE;
+}
+
+/* Rewrites a packet of a session. Returns enum drop_reason. */
+static __always_inline int packet_to_vpc(struct __sk_buff *skb, struct packet *pkt,
+					 const struct endpoint *endpoint,
+					 const struct machine *machine, __be16 *tunnel_sport)
+{
+	int reason = DROP_INTERNAL;
+	struct session *session;
+	struct flow peer;
+
+	session = vpc_session(pkt, endpoint, machine, &reason);
+	if (!session)
+		return reason;
+	session_touch(session, pkt);
+	peer = session->peer;
+	*tunnel_sport = session->tunnel_sport;
+	return rewrite(skb, pkt, &peer, 0) ? DROP_INTERNAL : DROP_NONE;
 }
 
 static __always_inline int to_vpc(struct __sk_buff *skb, struct packet *pkt)
 {
-	int reason = DROP_INTERNAL;
+	__be16 tunnel_sport = bpf_htons(TUNNEL_SPORT_MIN);
 	struct endpoint *endpoint;
-	struct session *session;
 	struct machine *self;
-	struct flow peer;
-	__be16 tunnel_sport;
+	int parsed, reason;
 	u32 zero = 0, mtu;
-	int parsed;
 
 	pull(skb, PARSE_LEN);
 	parsed =
 	    parse_frame((void *)(long)skb->data, (void *)(long)skb->data_end, 0, skb->len, pkt);
-	if (parsed == PARSED_NOT_IP || pkt->v6)
-		return TC_ACT_OK; /* neighbour discovery of the device itself */
+	if (parsed == PARSED_NOT_IP || (pkt->v6 && pkt->flow.daddr.bytes[0] == 0xff))
+		return TC_ACT_OK; /* multicast of the device itself */
 	if (parsed != PARSED_OK && parsed != PARSED_ICMP_ERROR)
 		return -unparsed_reason(parsed);
 	self = machine.lookup(&zero);
 	endpoint = endpoints.lookup(&pkt->flow.daddr);
 	if (!self || !endpoint)
 		return -DROP_NO_ENDPOINT;
-	mtu = vxlan_exceeds(endpoint, wire_len(skb, pkt));
+	mtu = vxlan_exceeds(endpoint, wire_len(skb, pkt), pkt->v6);
 	if (mtu) {
 		if (!icmp_allowed() || icmp_too_big(skb, pkt, mtu))
 			return -DROP_TOO_BIG;
 		return deliver(skb, self);
 	}
-	if (parsed == PARSED_ICMP_ERROR)
-		return error_to_vpc(skb, pkt, endpoint, self);
-	session = vpc_session(pkt, endpoint, self, &reason);
-	if (!session)
+	reason = parsed == PARSED_ICMP_ERROR
+		     ? error_to_vpc(skb, pkt, endpoint)
+		     : packet_to_vpc(skb, pkt, endpoint, self, &tunnel_sport);
+	if (reason != DROP_NONE)
 		return -reason;
-	session_touch(session, pkt);
-	peer = session->peer;
-	tunnel_sport = session->tunnel_sport;
-	if (rewrite(skb, pkt, &peer, 0))
-		return -DROP_INTERNAL;
-	return to_vtep(skb, pkt, endpoint, self, tunnel_sport);
+	if (vxlan_push(skb, endpoint, self, tunnel_sport, pkt->tos))
+		return -DROP_ENCAP;
+	count(EVENT_ENCAP);
+	return forward_tunnel(skb, self, &endpoint->vtep, pkt->ip_len + outer_len(&endpoint->vtep));
 }
 
 int vpc_egress(struct __sk_buff *skb)

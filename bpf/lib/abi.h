@@ -158,7 +158,8 @@ enum owned {
 
 /* The machine itself: the one entry of `machine`. */
 struct machine {
-	struct addr underlay; /* source of VXLAN packets, and the address they are accepted on */
+	struct addr underlay;  /* source of VXLAN packets, and the address they are accepted on */
+	struct addr underlay6; /* the same towards VTEPs of IPv6; zero for none */
 	__u32 underlay_ifindex;
 	__u32 vpc_ifindex;	/* the device that the unique IPs are routed to */
 	__u8 vpc_mac[6];	/* of that device */
@@ -172,7 +173,7 @@ struct machine {
 	__u8 toa_kind; /* 254 unless configured */
 	__u8 pad;
 };
-_Static_assert(sizeof(struct machine) == 56, "abi");
+_Static_assert(sizeof(struct machine) == 72, "abi");
 
 /* What the way to a VTEP carries, as its routers have said. Key of `path_mtus`: the VTEP. */
 struct path_mtu {

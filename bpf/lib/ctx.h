@@ -13,7 +13,9 @@
 #include "abi.h"
 
 /* Newer than the header tree that BCC compiles with may be (6.1): the kernel's numbers. */
-#define CSUM_IPV6 (1ULL << 7) /* BPF_F_IPV6, 6.16 and stable 6.12.117 */
+#define CSUM_IPV6	       (1ULL << 7) /* BPF_F_IPV6, 6.16 and stable 6.12.117 */
+#define ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7) /* BPF_F_ADJ_ROOM_DECAP_L3_IPV4, 6.3 */
+#define ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
 
 #ifdef UNILB_XDP
 

@@ -4,13 +4,18 @@
 
 #include "vxlan.h"
 
+/* True for what is addressed to this machine's end of the tunnels. */
+static __always_inline int is_ours(const struct packet *outer, const struct machine *machine)
+{
+	return addr_equal(&outer->flow.daddr, underlay(machine, &outer->flow.daddr));
+}
+
 /* True for UDP to our own VTEP: everything else that arrives on the underlay is none of our
  * business. */
 static __always_inline int is_tunnel(const struct packet *outer, int parsed,
 				     const struct machine *machine)
 {
-	return outer->flow.proto == IPPROTO_UDP &&
-	       addr_equal(&outer->flow.daddr, &machine->underlay) &&
+	return outer->flow.proto == IPPROTO_UDP && is_ours(outer, machine) &&
 	       (outer->flow.dport == bpf_htons(VXLAN_PORT) || parsed == PARSED_FRAGMENT ||
 		parsed == PARSED_IP_OPTIONS);
 }
@@ -38,7 +43,7 @@ static __always_inline int decap_check(ctx_t *ctx, const struct packet *outer,
 				       const struct machine *machine, struct packet *inner,
 				       int *parsed)
 {
-	void *data, *data_end;
+	void *data, *data_end, *vxlan;
 	u32 vni = 0;
 	int reason;
 
@@ -46,14 +51,17 @@ static __always_inline int decap_check(ctx_t *ctx, const struct packet *outer,
 		return *parsed == PARSED_FRAGMENT || *parsed == PARSED_IP_OPTIONS
 			   ? unparsed_reason(*parsed)
 			   : DROP_MALFORMED;
-	pull(ctx, VXLAN_HEADER_END + IPV4_LEN + TCP_MIN_LEN);
+	pull(ctx, ETH_LEN + OUTER6_LEN + IPV6_LEN + TCP_MIN_LEN);
 	data = (void *)(long)ctx->data;
 	data_end = (void *)(long)ctx->data_end;
-	reason = vxlan_check(data, data_end, machine, &vni);
+	vxlan = data + ETH_LEN + UDP_LEN + (outer->v6 ? IPV6_LEN : IPV4_LEN);
+	reason = vxlan_check(vxlan, data_end, machine, &vni);
 	reason = reason ?: vtep_check(outer, vni);
 	if (reason != DROP_NONE)
 		return reason;
-	*parsed = parse_frame(data, data_end, VXLAN_HEADER_END - ETH_LEN, ctx_len(ctx), inner);
+	/* The parser wants an offset that is known when it is compiled. */
+	*parsed = outer->v6 ? parse_frame(data, data_end, OUTER6_LEN, ctx_len(ctx), inner)
+			    : parse_frame(data, data_end, OUTER_LEN, ctx_len(ctx), inner);
 	inner->flow.vni = vni;
 	if (*parsed == PARSED_NOT_IP)
 		return DROP_MALFORMED;
@@ -65,10 +73,12 @@ static __always_inline int decap_check(ctx_t *ctx, const struct packet *outer,
 /* Takes the tunnel off and carries its congestion mark inside. Returns 0 or a drop reason. */
 static __always_inline int decap(ctx_t *ctx, const struct packet *outer, struct packet *inner)
 {
-	if (vxlan_pop(ctx))
+	u32 len = outer->v6 ? OUTER6_LEN : OUTER_LEN;
+
+	if (vxlan_pop(ctx, outer, inner))
 		return DROP_ENCAP;
-	inner->l3 -= OUTER_LEN;
-	inner->l4 -= OUTER_LEN;
+	inner->l3 -= len;
+	inner->l4 -= len;
 	if (ecn_decap(ctx, inner, outer->tos))
 		return DROP_INTERNAL;
 	count(EVENT_DECAP);

@@ -27,9 +27,16 @@ static __always_inline int ecn_lost(u8 outer_tos, u8 inner_tos)
 static __always_inline int ecn_decap(ctx_t *ctx, const struct packet *pkt, u8 outer_tos)
 {
 	u8 tos = pkt->tos | ECN_CE;
+	__be16 first;
 
 	if ((outer_tos & ECN_MASK) != ECN_CE || tos == pkt->tos)
 		return 0;
+	if (pkt->v6) { /* the traffic class lies across the first two bytes */
+		if (ctx_load(ctx, pkt->l3, &first, 2))
+			return -EFAULT;
+		first |= bpf_htons(ECN_CE << 4);
+		return ctx_store_unbalanced(ctx, pkt->l3, &first, 2);
+	}
 	return ctx_csum_l3(ctx, pkt->l3 + IPV4_CSUM, bpf_htons(pkt->tos), bpf_htons(tos), 2)
 		   ?: ctx_store(ctx, pkt->l3 + IPV4_TOS, &tos, 1);
 }

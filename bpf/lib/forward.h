@@ -3,6 +3,7 @@
 #ifndef UNILB_FORWARD_H
 #define UNILB_FORWARD_H
 
+#include "outer.h"
 #include "verdict.h"
 
 #define FAMILY_V4 2  /* AF_INET */
@@ -107,7 +108,8 @@ static __always_inline int forward_tunnel(ctx_t *ctx, const struct machine *mach
 					  const struct addr *vtep, u32 ip_len)
 {
 #ifdef UNILB_XDP
-	struct flow flow = {.saddr = machine->underlay, .daddr = *vtep, .proto = IPPROTO_UDP};
+	struct flow flow = {
+	    .saddr = *underlay(machine, vtep), .daddr = *vtep, .proto = IPPROTO_UDP};
 	struct route route = {};
 	int reason = route_find(ctx, ip_len, &flow, &route);
 

@@ -50,7 +50,7 @@ static __always_inline int to_host(ctx_t *ctx, struct packet *pkt, const struct 
 
 	if (!host)
 		return -DROP_STALE_ENDPOINT;
-	mtu = vxlan_exceeds(host, wire_len(ctx, pkt));
+	mtu = vxlan_exceeds(host, wire_len(ctx, pkt), pkt->v6);
 	if (mtu)
 		return refuse_too_big(ctx, pkt, mtu);
 	if (is_untold && toa_write(ctx, pkt, machine->toa_kind, host->mtu))
@@ -60,7 +60,7 @@ static __always_inline int to_host(ctx_t *ctx, struct packet *pkt, const struct 
 	if (vxlan_push(ctx, host, machine, tunnel_sport, pkt->tos))
 		return -DROP_ENCAP;
 	count(EVENT_ENCAP);
-	return forward_tunnel(ctx, machine, &host->vtep, pkt->ip_len + OUTER_LEN);
+	return forward_tunnel(ctx, machine, &host->vtep, pkt->ip_len + outer_len(&host->vtep));
 }
 
 static __always_inline int to_target(ctx_t *ctx, struct packet *pkt, const struct machine *machine)
@@ -156,7 +156,7 @@ static __always_inline u32 owner(ctx_t *ctx, const struct packet *pkt, int parse
 		return OWNED_TUNNEL;
 	ours = owned.lookup((struct addr *)&pkt->flow.daddr);
 	if (!ours) {
-		if (parsed == PARSED_ICMP_ERROR && addr_equal(&pkt->flow.daddr, &machine->underlay))
+		if (parsed == PARSED_ICMP_ERROR && is_ours(pkt, machine))
 			path_mtu_learn(ctx, pkt, machine);
 		return 0;
 	}
@@ -170,7 +170,7 @@ static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 	struct packet *pkt = &room->outer;
 	struct session *session;
 	struct machine *self;
-	u32 zero = 0, ours;
+	u32 zero = 0, ours, tunnel_len = 0;
 	struct flow peer;
 	int parsed, reason = 0;
 
@@ -206,11 +206,13 @@ static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 		return -DROP_NO_SESSION;
 	session_touch(session, pkt);
 	peer = session->peer;
-	if (ours == OWNED_TUNNEL)
+	if (ours == OWNED_TUNNEL) {
+		tunnel_len = room->outer.v6 ? OUTER6_LEN : OUTER_LEN;
 		reason = decap(ctx, &room->outer, pkt);
+	}
 	if (reason != DROP_NONE)
 		return -reason;
-	return to_client(ctx, pkt, &peer, self->mtu - (ours == OWNED_TUNNEL ? OUTER_LEN : 0));
+	return to_client(ctx, pkt, &peer, self->mtu - tunnel_len);
 }
 
 #endif

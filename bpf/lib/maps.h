@@ -81,7 +81,9 @@ struct scratch {
 	struct packet outer;	 /* as it arrived */
 	struct packet inner;	 /* what its tunnel carries; l3 is 0 when there is none */
 	struct session session;	 /* about to be inserted */
-	u8 bytes[SCRATCH_BYTES]; /* an ICMP error about to be written */
+	u8 bytes[SCRATCH_BYTES]; /* an ICMP error about to be written, or a part of a payload */
+	u64 sum;		 /* of a payload, as far as `at` */
+	u32 at;
 };
 BPF_PERCPU_ARRAY(scratch, struct scratch, 1);
 

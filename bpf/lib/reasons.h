@@ -27,7 +27,7 @@ enum drop_reason {
 	DROP_VNI_UNKNOWN,     /* no VPC has this VNI */
 	DROP_VTEP_UNKNOWN,    /* this VTEP hosts no endpoint of that VNI */
 	DROP_INNER_MAC,	      /* the inner frame is not addressed to this gateway */
-	DROP_INNER_PROTOCOL,  /* the inner frame carries no IPv4 */
+	DROP_INNER_PROTOCOL,  /* the inner frame carries neither IPv4 nor IPv6 */
 	DROP_ECN,	   /* congestion experienced outside, not ECN-capable inside (RFC 6040) */
 	DROP_ICMP_QUOTE,   /* an ICMP error that quotes no packet of the session's, or too little */
 	DROP_TARGET_DOWN,  /* the session's target is down; its end is on its way */

@@ -26,6 +26,7 @@ static __always_inline int deliver(ctx_t *ctx, const struct machine *machine)
 static __always_inline int error_from_vpc(ctx_t *ctx, const struct packet *outer,
 					  struct packet *inner, const struct machine *machine)
 {
+	u32 len = outer->v6 ? OUTER6_LEN : OUTER_LEN;
 	struct quote quote = {};
 	struct flow peer = {};
 	int reason;
@@ -34,10 +35,10 @@ static __always_inline int error_from_vpc(ctx_t *ctx, const struct packet *outer
 	reason = reason ?: decap(ctx, outer, inner);
 	if (reason)
 		return -reason;
-	quote.l3 -= OUTER_LEN;
-	quote.l4 -= OUTER_LEN;
+	quote.l3 -= len;
+	quote.l4 -= len;
 	if (quote.csum)
-		quote.csum -= OUTER_LEN;
+		quote.csum -= len;
 	if (icmp_translate(ctx, inner, &quote, &peer, 0))
 		return -DROP_INTERNAL;
 	count(EVENT_ICMP_TRANSLATED);
@@ -60,7 +61,7 @@ static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct pac
 	if (!self)
 		return VERDICT_PASS;
 	if (!is_tunnel(outer, parsed, self)) {
-		if (parsed == PARSED_ICMP_ERROR && addr_equal(&outer->flow.daddr, &self->underlay))
+		if (parsed == PARSED_ICMP_ERROR && is_ours(outer, self))
 			path_mtu_learn(ctx, outer, self);
 		return VERDICT_PASS;
 	}

@@ -1,90 +1,117 @@
-/* vxlan.h: add and remove the 50 outer bytes of VXLAN over IPv4 (RFC 7348), as Linux's own vxlan
- * device expects them.
+/* vxlan.h: put a packet into a VNI and take it out (RFC 7348), as Linux's own vxlan device expects
+ * it.
  *
  * That device drops any reserved bit, and TCP behind a broadcast or foreign inner MAC (research:
- * e6), hence real MACs and a header of exactly "VNI valid". The outer UDP checksum is 0: with GSO
- * it could not be anything else. */
+ * e6), hence real MACs and a header of exactly "VNI valid". */
 #ifndef UNILB_VXLAN_H
 #define UNILB_VXLAN_H
 
-#include "ecn.h"
 #include "icmp.h"
+#include "outer.h"
 #include "verdict.h"
 
-#define VXLAN_PORT	 4789
-#define VXLAN_LEN	 8
-#define VXLAN_VNI_VALID	 0x08000000
-#define OUTER_LEN	 (IPV4_LEN + UDP_LEN + VXLAN_LEN + ETH_LEN) /* what one packet grows by */
-#define VXLAN_HEADER_END (ETH_LEN + OUTER_LEN)
-#define OUTER_TTL	 64
-
-struct vxlan {
-	__be32 flags;
-	__be32 vni; /* 24 bits, then 8 reserved */
-};
-
-/* The outer frame from its Ethernet header to the inner frame's, as written in one go. */
-struct tunnel {
-	struct ethhdr eth;
-	struct iphdr ip;
-	struct udphdr udp;
-	struct vxlan vxlan;
-	struct ethhdr inner;
-} __attribute__((packed));
-_Static_assert(sizeof(struct tunnel) == VXLAN_HEADER_END, "the outer headers");
-
-/* Puts the packet into its endpoint's VNI. `ip_len` is the inner IPv4 length, `tos` the inner TOS.
- * The outer MACs are left to whoever sends it. Returns 0 or a negative errno. */
-static __always_inline int vxlan_push(ctx_t *ctx, const struct endpoint *endpoint,
-				      const struct machine *machine, __be16 sport, u8 tos)
+#ifdef UNILB_XDP
+static __always_inline int outer_room(ctx_t *ctx, u32 len)
 {
-	u32 len = ctx_len(ctx) - ETH_LEN + OUTER_LEN;
-	struct tunnel tunnel = {};
+	return bpf_xdp_adjust_head(ctx, -(int)len);
+}
+#else
+#define OUTER_ROOM                                                                                 \
+	(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |                                  \
+	 BPF_F_ADJ_ROOM_ENCAP_L2(ETH_LEN) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
+
+/* The route's MTU already keeps segments small enough: FIXED_GSO leaves gso_size alone. */
+static __always_inline int outer_room(ctx_t *ctx, u32 len)
+{
+	return bpf_skb_adjust_room(ctx, len, BPF_ADJ_ROOM_MAC,
+				   OUTER_ROOM | (len == OUTER_LEN ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
+								  : BPF_F_ADJ_ROOM_ENCAP_L3_IPV6));
+}
+#endif
+
+static __always_inline void vxlan_fill(struct vxlan *vxlan, struct ethhdr *inner,
+				       const struct endpoint *endpoint,
+				       const struct machine *machine, __be16 proto)
+{
+	vxlan->flags = bpf_htonl(VXLAN_VNI_VALID);
+	vxlan->vni = bpf_htonl(endpoint->vni << 8);
+	__builtin_memcpy(inner->h_dest, endpoint->mac, 6);
+	__builtin_memcpy(inner->h_source, machine->inner_mac, 6);
+	inner->h_proto = proto;
+}
+
+static __always_inline int vxlan6_push(ctx_t *ctx, const struct endpoint *endpoint,
+				       const struct machine *machine, __be16 sport, u8 tos)
+{
+	struct tunnel6 tunnel = {};
+	__be16 proto = bpf_htons(ETH_P_IP);
+	__be32 head[5] = {};
+	u64 sum = 0;
+	u32 len;
 	int err;
 
-	tunnel.eth.h_proto = bpf_htons(ETH_P_IP);
-	tunnel.ip.version = 4;
-	tunnel.ip.ihl = 5;
-	tunnel.ip.tos = ecn_encap(tos);
-	tunnel.ip.tot_len = bpf_htons(len);
-	tunnel.ip.frag_off =
-	    bpf_htons(0x4000); /* never fragment the outer packet (RFC 7348 section 4.3) */
-	tunnel.ip.ttl = OUTER_TTL;
-	tunnel.ip.protocol = IPPROTO_UDP;
-	tunnel.ip.saddr = v4_from_addr(&machine->underlay);
-	tunnel.ip.daddr = v4_from_addr(&endpoint->vtep);
+	err = ctx_load(ctx, ETH_LEN, head, sizeof(head));
+	if (bpf_ntohl(head[0]) >> 28 == 6) {
+		proto = bpf_htons(ETH_P_IPV6);
+		len = IPV6_LEN + (bpf_ntohl(head[1]) >> 16);
+		err = err ?: inner6_sum(ctx, head, len, &sum);
+	} else {
+		len = bpf_ntohl(head[0]) & 0xffff;
+		err = err ?: inner4_sum(ctx, head, len, &sum);
+	}
+	/* What a link has padded the frame with is in no sum. */
+	if (ctx_len(ctx) != ETH_LEN + len)
+		err = err ?: ctx_resize(ctx, ETH_LEN + len);
+	vxlan_fill(&tunnel.vxlan, &tunnel.inner, endpoint, machine, proto);
+	tunnel.ip.saddr = machine->underlay6;
+	tunnel.ip.daddr = endpoint->vtep;
 	tunnel.udp.source = sport;
 	tunnel.udp.dest = bpf_htons(VXLAN_PORT);
-	tunnel.udp.len = bpf_htons(len - IPV4_LEN);
-	tunnel.vxlan.flags = bpf_htonl(VXLAN_VNI_VALID);
-	tunnel.vxlan.vni = bpf_htonl(endpoint->vni << 8);
-	__builtin_memcpy(tunnel.inner.h_dest, endpoint->mac, 6);
-	__builtin_memcpy(tunnel.inner.h_source, machine->inner_mac, 6);
-	tunnel.inner.h_proto = bpf_htons(ETH_P_IP);
-
-	tunnel.ip.check =
-	    csum_add_u16(0xffff, bpf_csum_diff(0, 0, (__be32 *)&tunnel.ip, IPV4_LEN, 0));
-
-#ifdef UNILB_XDP
-	err = bpf_xdp_adjust_head(ctx, -OUTER_LEN);
-#else
-	/* The route's MTU already keeps segments small enough: FIXED_GSO leaves gso_size alone. */
-	err = bpf_skb_adjust_room(
-	    ctx, OUTER_LEN, BPF_ADJ_ROOM_MAC,
-	    BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
-		BPF_F_ADJ_ROOM_ENCAP_L2(ETH_LEN) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH);
-#endif
+	outer6_fill(&tunnel, len, tos, sum);
+	err = err ?: outer_room(ctx, OUTER6_LEN);
 	return err ?: ctx_store(ctx, 0, &tunnel, sizeof(tunnel));
 }
 
-/* Takes the outer headers off again; an Ethernet header for the inner packet remains, to be written
- * anew. */
-static __always_inline int vxlan_pop(ctx_t *ctx)
+/* Puts the packet into its endpoint's VNI. `tos` is the inner TOS or traffic class. The outer MACs
+ * are left to whoever sends it. Returns 0 or a negative errno. */
+static __always_inline int vxlan_push(ctx_t *ctx, const struct endpoint *endpoint,
+				      const struct machine *machine, __be16 sport, u8 tos)
 {
+	struct tunnel tunnel = {};
+	__be16 proto = 0;
+	int err;
+
+	if (!addr_is_v4(&endpoint->vtep))
+		return vxlan6_push(ctx, endpoint, machine, sport, ecn_encap(tos));
+	err = ctx_load(ctx, offsetof(struct ethhdr, h_proto), &proto, sizeof(proto));
+	vxlan_fill(&tunnel.vxlan, &tunnel.inner, endpoint, machine, proto);
+	tunnel.ip.saddr = v4_from_addr(&machine->underlay);
+	tunnel.ip.daddr = v4_from_addr(&endpoint->vtep);
+	tunnel.ip.tos = ecn_encap(tos);
+	tunnel.udp.source = sport;
+	tunnel.udp.dest = bpf_htons(VXLAN_PORT);
+	outer_fill(&tunnel, ctx_len(ctx) - ETH_LEN);
+	err = err ?: outer_room(ctx, OUTER_LEN);
+	return err ?: ctx_store(ctx, 0, &tunnel, sizeof(tunnel));
+}
+
+/* Takes the outer headers off again; an Ethernet header of the inner packet's type remains, its
+ * MACs to be written anew. Returns 0 or a negative errno. */
+static __always_inline int vxlan_pop(ctx_t *ctx, const struct packet *outer,
+				     const struct packet *inner)
+{
+	int len = outer->v6 ? OUTER6_LEN : OUTER_LEN;
 #ifdef UNILB_XDP
-	return bpf_xdp_adjust_head(ctx, OUTER_LEN);
+	return bpf_xdp_adjust_head(ctx, len);
 #else
-	return bpf_skb_adjust_room(ctx, -OUTER_LEN, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+	u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	__be16 proto = inner->v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+
+	/* Kernels before 6.3 know no other change than of the same family. */
+	if (inner->v6 != outer->v6)
+		flags |= inner->v6 ? ADJ_ROOM_DECAP_L3_IPV6 : ADJ_ROOM_DECAP_L3_IPV4;
+	return bpf_skb_adjust_room(ctx, -len, BPF_ADJ_ROOM_MAC, flags)
+		   ?: ctx_store(ctx, offsetof(struct ethhdr, h_proto), &proto, sizeof(proto));
 #endif
 }
 
@@ -95,67 +122,78 @@ static __always_inline int mac_equal(const u8 *a, const u8 *b)
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
 }
 
-/* Checks the VXLAN header at the start of the UDP payload and the frame within. Returns enum
+/* Checks the VXLAN header and the Ethernet header behind it. Returns enum
  * drop_reason; the VNI is written on DROP_NONE. */
-static __always_inline int vxlan_check(void *data, void *data_end, const struct machine *machine,
-				       u32 *vni)
+static __always_inline int vxlan_check(const struct vxlan *vxlan, void *data_end,
+				       const struct machine *machine, u32 *vni)
 {
-	struct tunnel *tunnel = data;
+	const struct ethhdr *inner = (void *)(vxlan + 1);
 
-	if ((void *)(tunnel + 1) > data_end)
+	if ((void *)(inner + 1) > data_end)
 		return DROP_MALFORMED;
-	if (tunnel->vxlan.flags != bpf_htonl(VXLAN_VNI_VALID) ||
-	    tunnel->vxlan.vni & bpf_htonl(0xff))
+	if (vxlan->flags != bpf_htonl(VXLAN_VNI_VALID) || vxlan->vni & bpf_htonl(0xff))
 		return DROP_VXLAN_HEADER;
-	*vni = bpf_ntohl(tunnel->vxlan.vni) >> 8;
-	if (!mac_equal(tunnel->inner.h_dest, machine->inner_mac))
+	*vni = bpf_ntohl(vxlan->vni) >> 8;
+	if (!mac_equal(inner->h_dest, machine->inner_mac))
 		return DROP_INNER_MAC;
-	if (tunnel->inner.h_proto != bpf_htons(ETH_P_IP))
+	if (inner->h_proto != bpf_htons(ETH_P_IP) && inner->h_proto != bpf_htons(ETH_P_IPV6))
 		return DROP_INNER_PROTOCOL;
 	return DROP_NONE;
 }
 
-/* Below this a router's word on the path is not believed: 576 bytes are IPv4's least. */
+/* Below this a router's word on the path is not believed: 576 bytes are IPv4's least, and 1280 an
+ * IPv6 underlay's (RFC 8200 section 5). */
 #define PATH_MTU_MIN (576 + OUTER_LEN)
+#define IPV6_MTU_MIN 1280
 #define PATH_MTU_NS                                                                                \
 	(600ULL * 1000000000) /* the kernel's own: RFC 1191 section 6.3 says 10 minutes */
 
-/* Learns from "fragmentation needed" about a VXLAN packet of ours. Nobody else would: the kernel
- * has no socket of that port. The stack gets the packet as well. */
+/* Returns the MTU of a "fragmentation needed" or "packet too big", or 0. */
+static __always_inline u32 icmp_mtu(ctx_t *ctx, const struct packet *pkt)
+{
+	__be32 mtu = 0;
+
+	if (ctx_load(ctx, pkt->l4 + 4, &mtu, 4))
+		return 0;
+	if (pkt->v6)
+		return pkt->icmp_type == ICMP6_TOO_BIG ? bpf_ntohl(mtu) : 0;
+	return pkt->icmp_type == ICMP4_UNREACHABLE && pkt->icmp_code == ICMP4_FRAG_NEEDED
+		   ? bpf_ntohl(mtu) & 0xffff
+		   : 0;
+}
+
+/* Learns from such an error about a VXLAN packet of ours. Nobody else would: the kernel has no
+ * socket of that port. The stack gets the packet as well. */
 static __always_inline void path_mtu_learn(ctx_t *ctx, const struct packet *pkt,
 					   const struct machine *machine)
 {
-	struct path_mtu learnt = {};
+	struct path_mtu learnt = {.mtu = icmp_mtu(ctx, pkt)};
 	struct quote quote = {};
-	__be16 mtu = 0;
 
-	if (pkt->v6 || pkt->icmp_type != ICMP4_UNREACHABLE || pkt->icmp_code != ICMP4_FRAG_NEEDED ||
+	if (learnt.mtu < (pkt->v6 ? IPV6_MTU_MIN : PATH_MTU_MIN) || learnt.mtu >= machine->mtu ||
 	    quote_read(ctx, pkt, &quote) || quote.flow.proto != IPPROTO_UDP ||
 	    quote.flow.dport != bpf_htons(VXLAN_PORT) ||
-	    !addr_equal(&quote.flow.saddr, &machine->underlay) ||
-	    ctx_load(ctx, pkt->l4 + 6, &mtu, 2))
+	    !addr_equal(&quote.flow.saddr, underlay(machine, &quote.flow.daddr)))
 		return;
-	learnt.mtu = bpf_ntohs(mtu);
 	learnt.learnt_ns = bpf_ktime_get_ns();
-	if (learnt.mtu < PATH_MTU_MIN || learnt.mtu >= machine->mtu)
-		return;
 	path_mtus.update(&quote.flow.daddr, &learnt);
 	count(EVENT_PATH_MTU);
 }
 
 /* Returns how long an inner packet to this endpoint may be, or 0 when one of `len` bytes will do.
- */
-static __always_inline u32 vxlan_exceeds(const struct endpoint *endpoint, u32 len)
+ * An IPv6 packet of its least MTU always will: its sender would not make it shorter (RFC 8200). */
+static __always_inline u32 vxlan_exceeds(const struct endpoint *endpoint, u32 len, u8 v6)
 {
+	u32 extra = outer_len(&endpoint->vtep), mtu = endpoint->mtu;
 	struct path_mtu *path;
-	u32 mtu = endpoint->mtu;
 
-	if (len + OUTER_LEN <= PATH_MTU_MIN)
+	if (len + extra <= PATH_MTU_MIN)
 		return 0;
 	path = path_mtus.lookup((struct addr *)&endpoint->vtep);
-	if (path && path->mtu - OUTER_LEN < mtu &&
-	    bpf_ktime_get_ns() - path->learnt_ns < PATH_MTU_NS)
-		mtu = path->mtu - OUTER_LEN;
+	if (path && path->mtu - extra < mtu && bpf_ktime_get_ns() - path->learnt_ns < PATH_MTU_NS)
+		mtu = path->mtu - extra;
+	if (v6 && mtu < IPV6_MTU_MIN)
+		mtu = IPV6_MTU_MIN;
 	return len > mtu ? mtu : 0;
 }
 

@@ -37,7 +37,7 @@ def times(lab: Lab) -> dict[str, tuple[int, int]]:
     found = {}
     for place, names in PROGRAMS.items():
         for name in names:
-            path = f"/sys/fs/bpf/unilb/2/programs/*/{name}"
+            path = f"/sys/fs/bpf/unilb/3/programs/*/{name}"
             out = run_in(lab, place, ["sh", "-c", f"bpftool prog show pinned {path} -j"]).stdout
             shown = json.loads(out)
             found[name] = (shown.get("run_time_ns", 0), shown.get("run_cnt", 0))  # absent until the first run

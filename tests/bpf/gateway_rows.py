@@ -146,7 +146,9 @@ EGRESS = [
     Case("a RST is carried", from_worker("R"), TC_ACT_REDIRECT, to_vm("R"), OPEN, ENCAP),
     Case("TTL is the socket's own", from_worker("A", ttl=1), TC_ACT_REDIRECT, to_vm("A", ttl=1), OPEN, ENCAP),
     passed(
-        "what is not IPv4", Ether(src=SELF_MAC, dst=VPC_MAC) / IPv6(src="fe80::1", dst="ff02::2") / Raw(b"x" * 8), *VPC
+        "multicast of the device",
+        Ether(src=SELF_MAC, dst=VPC_MAC) / IPv6(src="fe80::1", dst="ff02::2") / Raw(b"x" * 8),
+        *VPC,
     ),
     dropped("an unknown unique IP", arrives(tcp(WORKER, 40000, "100.64.0.2", 80)), DropReason.NO_ENDPOINT, *VPC),
     dropped("a segment without a session", from_worker("A"), DropReason.NO_SESSION, *VPC),
@@ -280,9 +282,9 @@ INGRESS = [
         "inner ARP", tunnel(inner_frame(ARP(psrc=VM, pdst=LADDR)) / Raw(b"x" * 40)), DropReason.INNER_PROTOCOL, *OPEN
     ),
     dropped(
-        "inner IPv6",
+        "inner IPv6 that carries nothing",
         tunnel(inner_frame(IPv6(src="fd00::1", dst="fd00::2") / Raw(b"x" * 20))),
-        DropReason.INNER_PROTOCOL,
+        DropReason.PROTOCOL,
         *OPEN,
     ),
     dropped(

@@ -15,7 +15,7 @@ from userspace.lab.exec import run
 from userspace.lab.lab import Lab
 
 pytestmark = pytest.mark.netns
-MAPS = "/sys/fs/bpf/unilb/2"
+MAPS = "/sys/fs/bpf/unilb/3"
 GW1 = "10.1.0.11"
 HEADINGS = ["from", "to", "leaves", "as", "towards", "vni", "state", "idle", "packets"]
 

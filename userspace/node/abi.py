@@ -115,6 +115,7 @@ class Machine(Structure):
 
     _fields_ = [
         ("underlay", Addr),
+        ("underlay6", Addr),
         ("underlay_ifindex", c_uint32),
         ("vpc_ifindex", c_uint32),
         ("vpc_mac", c_uint8 * 6),
