@@ -149,6 +149,32 @@ def test_a_killed_process_loses_nothing(data_dir: Path, ports: list[int], origin
         assert get(ports[0], "/back") == "origin /back"
 
 
+def test_a_route_shows_the_metrics_and_requests_count_where_the_plugin_is(
+    data_dir: Path, ports: list[int], origin: int
+) -> None:
+    given = ("--admin-key", "given-by-hand", "--workers", "2")
+    upstream = {"type": "roundrobin", "nodes": {f"127.0.0.1:{origin}": 1}}
+    with running(data_dir, ports, *given):
+        for path, body in {
+            "services/s": {"name": "shop", "upstream": upstream},
+            "routes/1": {"uri": "/counted/*", "service_id": "s", "plugins": {"prometheus": {"prefer_name": True}}},
+            "routes/2": {"uri": "/other", "service_id": "s"},
+            "routes/m": {"uri": "/metrics", "plugins": {"public-api": {"uri": "/apisix/prometheus/metrics"}}},
+        }.items():
+            assert put(ports[1], "given-by-hand", f"/apisix/admin/{path}", body) == 201
+        get(ports[0], "/metrics")
+        for number in range(4):
+            get(ports[0], f"/counted/{number}")
+        get(ports[0], "/other")
+        counted = 'apisix_http_status{code="200",route="1",matched_uri="/counted/*",matched_host="",service="shop"'
+        deadline = time.monotonic() + 5
+        while not re.search(re.escape(counted) + r".*} 4\n", text := get(ports[0], "/metrics")):
+            assert time.monotonic() < deadline, text
+        assert 'apisix_http_status{code="200",route="2"' not in text
+        assert 'unilb_route_bytes_total{route="2",' in text
+        assert "apisix_etcd_reachable 1\n" in text
+
+
 def test_the_made_key_is_kept_for_its_owner_only(tmp_path: Path) -> None:
     key, made = admin_key(tmp_path, None)
     assert made and len(key) >= 32

@@ -19,6 +19,7 @@ MAX_KEPT: Final = 10_000
 """Chains of consumers that are kept, and merged ones of each route; beyond it they are forgotten and built anew."""
 
 _NO_GROUP: Final = Reply(503)
+_NO_SETTINGS: Final[Mapping[str, Any]] = {}
 _NOT_PLUGINS: Final = frozenset(("sticky",))  # compiled with the route, see merge.py
 
 
@@ -35,6 +36,7 @@ class CompiledPlugins:
         # A consumer's own chain: what it counts is counted over all routes.
         self._consumers: dict[str, tuple[Mapping[str, Any], Chain]] = {}
         env.metadata = self._metadata
+        env.service_name = self._service_name
 
     def apply(self, new: Snapshot, keys: frozenset[str]) -> None:
         """Go on by `new`, which differs from the last snapshot in `keys`."""
@@ -124,9 +126,13 @@ class CompiledPlugins:
             return f"/plugin_configs/{route.plugin_config_id}"
         return f"/services/{route.service_id}"
 
+    def _service_name(self, id: str) -> str:
+        found = self._snapshot.services.get(id)
+        return found.name if found is not None else ""
+
     def _metadata(self, plugin: str) -> Mapping[str, Any]:
         found = self._snapshot.plugin_metadatas.get(plugin)
-        return found.settings if found is not None else {}
+        return found.settings if found is not None else _NO_SETTINGS
 
 
 def _identifies(name: str) -> bool:

@@ -57,6 +57,9 @@ class Settings:
     show_upstream_status_in_response_header: bool = False  # X-APISIX-Upstream-Status with every answer, not only 5xx
     access_log: str = "-"  # a path, "-" for standard output, "syslog:server=HOST:PORT", "off"
     access_log_format: str = ""  # nginx's log_format; "apisix" for APISIX's; "" = an object of JSON
+    expire_http_status: float = _number(0.0, 0, DAY)  # seconds after which a series that does not change is forgotten;
+    expire_http_latency: float = _number(0.0, 0, DAY)  # those of plugin prometheus, by metric; 0 = never
+    expire_bandwidth: float = _number(0.0, 0, DAY)
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
     disable_upstream_healthcheck: bool = False  # no endpoint is checked, whatever upstreams ask for
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h

@@ -11,6 +11,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from control.model.keys import CONFIGURATION, PREFIXES
 from control.model.node import Node
@@ -29,7 +30,11 @@ from userspace.node.forwarding import Forwarding, bring_up, take_down
 from userspace.node.predecessors import Predecessors
 from userspace.node.report import Reporter, named
 from userspace.node.scrape import serve_metrics
+from userspace.node.shown import Shown
+from userspace.node.store_counters import Modified, StoreCollector
 from userspace.node.supervisor import Supervisor
+from userspace.obs.exposition import render
+from userspace.obs.http_series import Expiry
 from userspace.obs.worker_totals import WorkerTotals
 from userspace.wire import Message
 
@@ -49,17 +54,21 @@ class NodeDaemon:
     snapshot: Snapshot = EMPTY
     me: Node | None = None
     source: Source = field(init=False)
-    totals: WorkerTotals = field(default_factory=WorkerTotals)
+    totals: WorkerTotals = field(init=False)
     supervisor: Supervisor | None = None
     checking: Checking | None = None
     forwarding: Forwarding | None = None
     refused: str = ""
     served: int = 0  # the revision of the last change that was taken
     reporter: Reporter = field(init=False)
+    modified: Modified = field(default_factory=Modified)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _reporting: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
+        worker = self.settings.worker
+        expiry = Expiry(worker.expire_http_status, worker.expire_bandwidth, worker.expire_http_latency)
+        self.totals = WorkerTotals(expiry)
         keyring = self.settings.keyring
         if keyring is None:
             self.source = Source(self.store, CONFIGURATION)
@@ -89,6 +98,7 @@ class NodeDaemon:
 
     async def update(self, update: Update) -> None:
         """Take one change of the store."""
+        self.modified.note(update.revision, (key for key, _ in update.changes))
         datapath = [(key, value) for key, value in update.changes if key.startswith(DATAPATH_KINDS)]
         self.snapshot = apply(self.snapshot, update.revision, datapath)
         changed = bool(self.snapshot.changed)
@@ -144,6 +154,7 @@ class NodeDaemon:
             *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.pass_on),
             listen_tls=s.listen_tls,
             listen_stream=s.listen_stream,
+            metrics=Shown(self.scrape, lambda: render(self.collectors())).text,
         )
         self.supervisor.snapshot(self.source.revision, self.source.objects)
         checking.start()
@@ -178,7 +189,7 @@ class NodeDaemon:
             found |= self.supervisor.rejected()
         return found
 
-    def collectors(self) -> list[object]:
+    def collectors(self) -> list[Any]:
         own = NodeCollector(
             lambda: self.source.revision,
             lambda: self.source.age or 0.0,
@@ -188,7 +199,8 @@ class NodeDaemon:
             lambda: self.reporter.failures,
         )
         endpoints = [EndpointCollector(self.checking)] if self.checking else []
-        return [self.totals, own, *endpoints, *([self.forwarding.collector] if self.forwarding else [])]
+        store = StoreCollector(self.modified, lambda: not self.source.last_error, lambda: self.source.revision)
+        return [self.totals, own, store, *endpoints, *([self.forwarding.collector] if self.forwarding else [])]
 
     async def scrape(self) -> None:
         if self.supervisor is not None and self.checking is not None:

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from userspace.config.settings import Settings
@@ -87,8 +87,11 @@ class Supervisor:
         to_checker: Callable[[Message], None] = lambda message: None,
         listen_tls: Sequence[tuple[str, int]] = (),
         listen_stream: Sequence[tuple[str, int]] = (),
+        metrics: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
-        """`greeting`: what a worker is told before its configuration. `to_checker` takes what is for the checker."""
+        """`greeting`: what a worker is told before its configuration. `to_checker` takes what is for the checker.
+        `metrics`: their text, for workers that ask."""
+        self._metrics = metrics
         self._greeting = greeting
         self._to_checker = to_checker
         self._settings = json.dumps(settings.to_json())
@@ -170,10 +173,17 @@ class Supervisor:
                 self._tasks.append(asyncio.create_task(self._tell_applied()))
             case "counters":
                 self._totals.report(worker.name, message["counters"])
+            case "metrics?":
+                self._tasks.append(asyncio.create_task(self._tell_metrics(worker)))
             case "passive" | "resolve":
                 self._to_checker(message)
             case other:
                 log.debug("worker %s: %s", worker.name, other)
+
+    async def _tell_metrics(self, worker: Worker) -> None:
+        text = await self._metrics() if self._metrics is not None else None
+        worker.send(encode({"type": "metrics", "text": text}))
+        self._tasks = [task for task in self._tasks if not task.done()]
 
     async def _tell_applied(self) -> None:
         async with self._applied:

@@ -5,17 +5,17 @@ absolute values, but only of series touched since the last report, so an idle wo
 
 Shape of a report (all ints unless said otherwise):
     {"totals": {name: n}, "gauges": {name: n}, "errors": {"source kind": n}, "sticky": {state: n},
-     "series": [[route, upstream, endpoint, {code: n}, bytes_in, bytes_out, request, upstream, own], ...]}
-where request, upstream and own are latency histograms: one count per bucket of LATENCY_MS, one for +Inf, then the sum
-in ms (float).
+     "series": [[route, upstream, endpoint, {code: n}, bytes_in, bytes_out, request, upstream, own], ...],
+     "http": what HttpSeries reports}
+where request, upstream and own are latency histograms (histogram.py).
 """
 
 from bisect import bisect_left
 
-# APISIX's default buckets of apisix_http_latency, in ms.
-LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 60000)
-_SUM = len(LATENCY_MS) + 1
-OTHER = "other"
+from userspace.obs.histogram import LATENCY_MS
+from userspace.obs.histogram import SUM as _SUM
+from userspace.obs.http_series import NEVER, OTHER, Expiry, HttpSeries
+
 NO_ROUTE = ""
 
 Report = dict[str, object]
@@ -87,9 +87,10 @@ class Series:
 
 
 class Counters:
-    """All counts of one worker. Gauges are written by their owners just before a report."""
+    """All counts of one worker. Gauges are written by their owners just before a report. `http`: what plugin prometheus
+    counts besides."""
 
-    __slots__ = ("_series", "_touched", "errors", "gauges", "max_series", "sticky", "totals")
+    __slots__ = ("_series", "_touched", "errors", "gauges", "http", "max_series", "sticky", "totals")
 
     def __init__(self, max_series: int = 10_000) -> None:
         self.totals: dict[str, int] = dict.fromkeys(TOTALS, 0)
@@ -99,6 +100,7 @@ class Counters:
         self.max_series = max_series
         self._series: dict[tuple[str, str, str], Series] = {}
         self._touched: list[Series] = []
+        self.http = HttpSeries(self._overflow, max_series)
 
     def series(self, route: str, upstream: str, endpoint: str) -> Series:
         """Return the series of these labels; past max_series the shared one whose labels are all OTHER."""
@@ -106,7 +108,7 @@ class Counters:
         found = self._series.get(key)
         if found is None:
             if len(self._series) >= self.max_series:
-                self.totals["series_overflow"] += 1
+                self._overflow()
                 key = (OTHER, OTHER, OTHER)
                 found = self._series.get(key)
                 if found is not None:
@@ -142,8 +144,9 @@ class Counters:
         key = f"{source} {kind}"
         self.errors[key] = self.errors.get(key, 0) + 1
 
-    def report(self) -> Report:
-        """Return the message body described above and forget which series were touched."""
+    def report(self, now: float = 0.0, expiry: Expiry = NEVER) -> Report:
+        """Return the message body described above and forget which series were touched. `expiry`: of those of the
+        plugin."""
         touched, self._touched = self._touched, []
         rows: list[list[object]] = []
         for series in touched:
@@ -159,4 +162,8 @@ class Counters:
             "errors": self.errors,
             "sticky": self.sticky,
             "series": rows,
+            "http": self.http.report(now, expiry),
         }
+
+    def _overflow(self) -> None:
+        self.totals["series_overflow"] += 1

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from userspace.obs.counters import OTHER
+from userspace.obs.histogram import sums
+from userspace.obs.http_series import OTHER
+from userspace.obs.http_totals import HttpTotals
 
 SeriesKey = tuple[str, str, str]  # route, upstream, endpoint
 Row = list[Any]  # [{code: n}, bytes_in, bytes_out, histogram, histogram, histogram], see counters.py
@@ -12,13 +14,14 @@ MAX_SERIES = 20_000
 class Sums:
     """Values of one worker (absolute) or of several. Past MAX_SERIES new keys count as OTHER."""
 
-    __slots__ = ("errors", "series", "sticky", "totals")
+    __slots__ = ("errors", "http", "series", "sticky", "totals")
 
     def __init__(self) -> None:
         self.totals: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.sticky: dict[str, int] = {}
         self.series: dict[SeriesKey, Row] = {}
+        self.http = HttpTotals()
 
     def add(self, other: "Sums") -> None:
         """Add another's values to mine; never changes the other's rows."""
@@ -35,6 +38,7 @@ class Sums:
                 key = (OTHER, OTHER, OTHER)
             known = series.get(key)
             series[key] = row if known is None else add_rows(known, row)
+        self.http.add(other.http)
 
 
 def add_rows(left: Row, right: Row) -> Row:
@@ -42,5 +46,4 @@ def add_rows(left: Row, right: Row) -> Row:
     codes = dict(left[0])
     for code, count in right[0].items():
         codes[code] = codes.get(code, 0) + count
-    histograms = [[a + b for a, b in zip(left[i], right[i], strict=True)] for i in (3, 4, 5)]
-    return [codes, left[1] + right[1], left[2] + right[2], *histograms]
+    return [codes, left[1] + right[1], left[2] + right[2], *map(sums, left[3:], right[3:])]

@@ -4,17 +4,18 @@ Runs in the node. Keeps the newest absolute values of each living worker and the
 goes back when a worker is replaced; the gauges of a dead worker vanish with it.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from userspace.obs.counters import LATENCY_MS
 from userspace.obs.fold import Row, Sums, add_rows
+from userspace.obs.histogram import add_samples
+from userspace.obs.http_series import NEVER, Expiry
 
-_BOUNDS = tuple(str(bound) for bound in LATENCY_MS) + ("+Inf",)
-_HISTOGRAMS = ("request", "upstream", "apisix")  # `apisix` is APISIX's word for the gateway's own time
+_PARTS = ("request", "upstream", "gateway")
 _STATES = ("active", "reading", "writing", "waiting")
 
 _TOTALS = {
@@ -56,9 +57,12 @@ _PER_WORKER = {
 
 
 class WorkerTotals(Collector):
-    """Folds the reports of all workers. `report` on each counters message, `gone` once when a worker has ended."""
+    """Folds the reports of all workers. `report` on each counters message, `gone` once when a worker has ended.
+    `expiry`: when APISIX's series are forgotten; the workers go by it too."""
 
-    def __init__(self) -> None:
+    def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.monotonic) -> None:
+        self._expiry = expiry
+        self._clock = clock
         self._living: dict[str, Sums] = {}
         self._gauges: dict[str, dict[str, int]] = {}
         self._departed = Sums()
@@ -71,6 +75,7 @@ class WorkerTotals(Collector):
         sums.sticky = counters["sticky"]
         for route, upstream, endpoint, *row in counters["series"]:
             sums.series[(route, upstream, endpoint)] = row
+        sums.http.take(counters["http"], self._clock())
         self._gauges[worker] = counters["gauges"]
 
     def gone(self, worker: str) -> None:
@@ -83,10 +88,13 @@ class WorkerTotals(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric, all workers folded, except those that name a worker."""
         folded = Sums()
+        for sums in (self._departed, *self._living.values()):
+            sums.http.expire(self._expiry, self._clock())
         folded.add(self._departed)
         for sums in self._living.values():
             folded.add(sums)
         yield from _http(folded)
+        yield from _routes(folded)
         yield from _own(folded)
         yield from self._connections(folded)
         for gauge, (name, text) in _PER_WORKER.items():
@@ -116,39 +124,29 @@ class WorkerTotals(Collector):
 
 
 def _http(folded: Sums) -> Iterator[Metric]:
-    """APISIX's own. Its node label is the endpoint's host alone, so the ports of one host fold into one series."""
-    by_node: dict[tuple[str, str], Row] = {}
-    for (route, _, endpoint), row in folded.series.items():
-        key = (route, endpoint.rpartition(":")[0] or endpoint)
-        known = by_node.get(key)
-        by_node[key] = row if known is None else add_rows(known, row)
-    status = Metric("apisix_http_status", "Responses by status code.", "counter")
-    bandwidth = Metric("apisix_bandwidth", "Bytes from (ingress) and to (egress) clients.", "counter")
-    latency = Metric("apisix_http_latency", "ms: the request, the upstream's share, the gateway's own.", "histogram")
-    for (route, node), row in by_node.items():
-        labels = {"route": route, "service": "", "consumer": "", "node": node}
-        for code, count in row[0].items():
-            status.add_sample(status.name, {"code": code, "matched_uri": "", "matched_host": ""} | labels, count)
-        bandwidth.add_sample(bandwidth.name, {"type": "ingress"} | labels, row[1])
-        bandwidth.add_sample(bandwidth.name, {"type": "egress"} | labels, row[2])
-        for kind, histogram in zip(_HISTOGRAMS, row[3:6], strict=True):
-            _add_histogram(latency, {"type": kind} | labels, histogram)
-    yield status
-    yield bandwidth
-    yield latency
+    """APISIX's own: of routes that have the plugin, but for the last."""
+    yield from folded.http.collect()
     # A gauge in APISIX too, whatever its name says.
     requests = Metric("apisix_http_requests_total", "Requests since the node started.", "gauge")
     requests.add_sample(requests.name, {}, folded.totals.get("requests", 0))
     yield requests
 
 
-def _add_histogram(metric: Metric, labels: dict[str, str], histogram: list[float]) -> None:
-    seen: float = 0
-    for bound, count in zip(_BOUNDS, histogram, strict=False):
-        seen += count
-        metric.add_sample(f"{metric.name}_bucket", labels | {"le": bound}, seen)
-    metric.add_sample(f"{metric.name}_count", labels, seen)
-    metric.add_sample(f"{metric.name}_sum", labels, histogram[-1])
+def _routes(folded: Sums) -> Iterator[Metric]:
+    """Of every route, whether it has the plugin or not."""
+    by_route: dict[str, Row] = {}
+    for (route, _, _), row in folded.series.items():
+        known = by_route.get(route)
+        by_route[route] = row if known is None else add_rows(known, row)
+    size = Metric("unilb_route_bytes_total", "Bytes from (in) and to (out) clients.", "counter")
+    latency = Metric("unilb_route_latency_ms", "The request, the upstream's share, the gateway's own.", "histogram")
+    for route, row in by_route.items():
+        size.add_sample(size.name, {"route": route, "direction": "in"}, row[1])
+        size.add_sample(size.name, {"route": route, "direction": "out"}, row[2])
+        for part, histogram in zip(_PARTS, row[3:6], strict=True):
+            add_samples(latency, {"route": route, "part": part}, histogram)
+    yield size
+    yield latency
 
 
 def _own(folded: Sums) -> Iterator[Metric]:

@@ -22,7 +22,7 @@ BROKEN: Final = Reply.json(503, {"error_msg": "503 Service Unavailable"})
 class Step(NamedTuple):
     """One filter of a chain. `condition`: `_meta.filter`; `answer`: what `_meta.error_response` says instead of an
     error of its own. `conf` is as stored. `inspects_body`: `condition` depends on the request's body.
-    `parent`: the object that the plugin stands in."""
+    `parent`: the object that the plugin stands in. `yields`: in a global rule it leaves it to the route that has it."""
 
     name: str
     priority: int
@@ -32,6 +32,7 @@ class Step(NamedTuple):
     answer: tuple[bytes, tuple[bytes, bytes]] | None
     inspects_body: bool = False
     parent: str = ""
+    yields: bool = False
 
 
 class Broken(Filter):
@@ -46,9 +47,12 @@ class Broken(Filter):
 class Chain:
     """`steps` by priority from high to low, then name. One tuple per phase holds the steps that have it, so that a
     phase nobody has costs nothing. `is_empty`: nothing at all. `inspects_body`: the body is to be read beforehand;
-    `keeps_body`: so much of it is to be kept."""
+    `keeps_body`: so much of it is to be kept; `yields`: some step does."""
 
-    __slots__ = ("access", "before_proxy", "header_filter", "inspects_body", "keeps_body", "log", "rewrite", "steps")
+    __slots__ = (
+        *("access", "before_proxy", "header_filter", "inspects_body", "keeps_body", "log", "names", "rewrite"),
+        *("steps", "yields"),
+    )
 
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self.steps = tuple(sorted(steps, key=lambda step: (-step.priority, step.name)))
@@ -59,6 +63,8 @@ class Chain:
         self.log = self._having("log")
         self.keeps_body = max((step.filter.keeps_body for step in self.steps), default=0)
         self.inspects_body = any(step.inspects_body for step in self.steps)
+        self.names = frozenset(step.name for step in self.steps)
+        self.yields = any(step.yields for step in self.steps)
 
     def _having(self, phase: str) -> tuple[Step, ...]:
         base = getattr(Filter, phase)
@@ -106,8 +112,7 @@ def build_chain(
 
 def merged(route: Chain, consumer: Chain) -> Chain:
     """Return the chain of a route for a consumer, whose plugins win."""
-    own = {step.name for step in consumer.steps}
-    return Chain([*consumer.steps, *(step for step in route.steps if step.name not in own)])
+    return Chain([*consumer.steps, *(step for step in route.steps if step.name not in consumer.names)])
 
 
 def _step(name: str, conf: Conf, env: Env, trouble: Callable[[str], None], parent: str) -> Step:
@@ -123,7 +128,9 @@ def _step(name: str, conf: Conf, env: Env, trouble: Callable[[str], None], paren
         trouble(f"plugin {name}: {type(error).__name__}: {error}")
         return Step(name, priority, conf, Broken({}, env), None, None, False, parent)
     inspects_body = depends_on_body(meta.get("filter") or [])
-    return Step(name, priority, conf, made, condition, _answer(meta.get("error_response")), inspects_body, parent)
+    yields = plugin.run_policy == "prefer_route"
+    answer = _answer(meta.get("error_response"))
+    return Step(name, priority, conf, made, condition, answer, inspects_body, parent, yields)
 
 
 def _answer(given: Any) -> tuple[bytes, tuple[bytes, bytes]] | None:

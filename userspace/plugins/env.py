@@ -45,15 +45,37 @@ class Outbox(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Counts requests by the values of APISIX's labels (`userspace/obs/http_series.py`). Bounded."""
+
+    def count(
+        self,
+        status: tuple[str, ...],
+        bandwidth: tuple[str, ...],
+        latency: tuple[str, ...],
+        size: tuple[int, int],
+        request_ms: float,
+        upstream_ms: float | None,
+    ) -> None: ...
+
+
+Told = Callable[[bytes | None], None]
+"""Takes the metrics of the node as text; None: nobody gave them."""
+
+
 @dataclass(slots=True)
 class Env:
     """`consumers` and `metadata(plugin)` are those of the present configuration: ask each time. `clock` is monotonic,
     `now` the time of day, both in seconds. `draw` is a random number in [0, 1). `https_port` is where
-    clients find us over TLS; None: 443, or nowhere. `tally` holds what all workers count together."""
+    clients find us over TLS; None: 443, or nowhere. `tally` holds what all workers count together. `service_name(id)`:
+    "" for a service without one. `metrics` has somebody told what the node counts, within a second or so."""
 
     consumers: Consumers = field(default_factory=Consumers)
     metadata: Callable[[str], Mapping[str, Any]] = lambda plugin: {}
+    service_name: Callable[[str], str] = lambda id: ""
     slots: Slots | None = None
+    meter: Meter | None = None
+    metrics: Callable[[Told], None] | None = None
     outbox: Outbox | None = None
     tally: Tally = field(default_factory=Tally)
     clock: Callable[[], float] = time.monotonic

@@ -1,6 +1,6 @@
 """What a phase of a plugin decides: nothing (None: go on), an answer, or to wait."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -36,4 +36,15 @@ class Wait:
     reply: Reply | None = None
 
 
-Outcome = Reply | Wait | None
+Answered = Callable[[Reply], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Wait until somebody else has the answer: `begin` asks, and has called back once by and by, never at once. Whoever
+    is asked answers within a time of its own."""
+
+    begin: Callable[[Answered], None]
+
+
+Outcome = Reply | Wait | Asked | None

@@ -7,13 +7,13 @@ from control.model.consumer import Consumer
 from userspace.http.body_variables import BodyWanted
 from userspace.http.request import Request
 from userspace.plugins.chain import Chain, Step
-from userspace.plugins.outcome import Outcome, Reply, Wait
+from userspace.plugins.outcome import Asked, Outcome, Reply, Wait
 from userspace.plugins.response import Response
 from userspace.plugins.summary import Summary
 from userspace.routing.expr import Condition
 
-Decision = Generator[Wait, None, Reply | None]
-"""Yields each time a filter has to wait; its value is the answer, or None to go on."""
+Decision = Generator[Wait | Asked, Reply | None, Reply | None]
+"""Yields each time a filter has to wait, and is sent what was asked for; its value is the answer, or None to go on."""
 
 ForConsumer = Callable[[Consumer], Chain | Reply]
 """The route's chain with the consumer's plugins; or the answer when a part of it is missing."""
@@ -43,11 +43,11 @@ class Run:
 
     def decide(self, has_route: bool) -> Decision:
         """The rewrite and access phases. Without a route only the global rules run."""
-        reply = yield from self._phase(self._rules.rewrite, "rewrite")
+        reply = yield from self._phase(self._of_rules(self._rules.rewrite), "rewrite")
         if reply is None and has_route:
             reply = yield from self._rewrite()
         if reply is None:
-            reply = yield from self._phase(self._rules.access, "access")
+            reply = yield from self._phase(self._of_rules(self._rules.access), "access")
         if reply is None and has_route:
             reply = yield from self._phase(self.chain.access, "access")
         return reply
@@ -63,10 +63,16 @@ class Run:
         if merged is self.chain:
             return None
         # Plugins that the route lacks had no turn yet; of those that it has, the route's had theirs, as in APISIX.
-        before = {step.name for step in self.chain.steps}
+        before = self.chain.names
         self.chain = merged
         new = tuple(step for step in merged.rewrite if step.name not in before)
         return (yield from self._phase(new, "rewrite"))
+
+    def _of_rules(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """Those of some steps of global rules that do not leave it to the route."""
+        if not self._rules.yields:
+            return steps
+        return tuple(step for step in steps if not step.yields or step.name not in self.chain.names)
 
     def _phase(self, steps: tuple[Step, ...], phase: str) -> Decision:
         request = self.request
@@ -81,6 +87,8 @@ class Run:
                 outcome = outcome.reply
                 if outcome is None:
                     continue
+            elif type(outcome) is Asked:
+                outcome = yield outcome
             assert isinstance(outcome, Reply)
             if step.answer is not None and outcome.status >= 400:
                 body, kind = step.answer
@@ -90,7 +98,7 @@ class Run:
         return None
 
     def before_proxy(self) -> None:
-        for step in (*self._rules.before_proxy, *self.chain.before_proxy):
+        for step in (*self._of_rules(self._rules.before_proxy), *self.chain.before_proxy):
             if step.condition is None or holds(step.condition, self.request):
                 step.filter.before_proxy(self.request)
 
@@ -102,7 +110,7 @@ class Run:
     def header_filter(self, response: Response) -> None:
         """Let the filters change an answer."""
         self.request.response = response
-        for step in (*self._rules.header_filter, *self.chain.header_filter):
+        for step in (*self._of_rules(self._rules.header_filter), *self.chain.header_filter):
             if step.condition is None or holds(step.condition, self.request):
                 step.filter.header_filter(self.request, response)
 
@@ -119,6 +127,6 @@ class Run:
     def log(self, summary: Summary) -> None:
         """Tell the filters what became of the exchange."""
         self.request.summary = summary
-        for step in (*self._rules.log, *self.chain.log):
+        for step in (*self._of_rules(self._rules.log), *self.chain.log):
             if step.condition is None or holds(step.condition, self.request):
                 step.filter.log(self.request, summary)

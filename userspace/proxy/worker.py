@@ -28,9 +28,11 @@ from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings, SettingsError
 from userspace.config.snapshot import apply, replace
 from userspace.obs.access_log import AccessLog
+from userspace.obs.http_series import Expiry
 from userspace.plugins.env import Env
 from userspace.proxy import openssl
 from userspace.proxy.listener import Listener
+from userspace.proxy.node_metrics import NodeMetrics
 from userspace.proxy.observations import Observations
 from userspace.proxy.outbox import Outbox
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
@@ -69,6 +71,10 @@ class Worker:
         self._router = Router(here, env, self._trouble, settings.router)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._outbox = env.outbox = Outbox(loop, self._shared.naming, self._trouble)
+        self._expiry = Expiry(settings.expire_http_status, settings.expire_bandwidth, settings.expire_http_latency)
+        env.meter = self._shared.counters.http
+        self._metrics = NodeMetrics(loop, lambda: self._wire)
+        env.metrics = self._metrics.ask
         self._shared.on_empty = self._finish
         self._shared.on_trouble = self._trouble
         self._router.live.is_checking = not settings.disable_upstream_healthcheck
@@ -116,6 +122,8 @@ class Worker:
             self._shared.set_staples(message["staples"])
         elif kind == "counters?":
             self._report()
+        elif kind == "metrics":
+            self._metrics.answered(message["text"])
         else:
             self._trouble(f"wire: unknown message {kind}")
 
@@ -198,7 +206,7 @@ class Worker:
         totals["outbox_dropped"] = outbox.dropped
         gauges["outbox_pending"] = outbox.pending
         totals["tally_evicted"] = self._env.tally.evicted
-        self._wire.send({"type": "counters", "counters": shared.counters.report()})
+        self._wire.send({"type": "counters", "counters": shared.counters.report(self._loop.time(), self._expiry)})
 
     # Ending.
 

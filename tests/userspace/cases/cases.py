@@ -55,6 +55,9 @@ _SETTINGS: Final = {
     "apisix.show_upstream_status_in_response_header": "show_upstream_status_in_response_header",
     "apisix.trusted_addresses": "trusted_addresses",
     "plugin_attr.redirect.https_port": "https_port",
+    "plugin_attr.prometheus.metrics.http_status.expire": "expire_http_status",
+    "plugin_attr.prometheus.metrics.http_latency.expire": "expire_http_latency",
+    "plugin_attr.prometheus.metrics.bandwidth.expire": "expire_bandwidth",
     "graphql.max_size": "max_inspected_body_bytes",
 }
 # What the records of a file leave out of its servers' configuration (nginx's own, in `http_config`).

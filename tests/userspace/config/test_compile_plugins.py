@@ -111,3 +111,10 @@ def test_metadata_is_read_with_its_defaults() -> None:
         "limit_header": "X-L", "remaining_header": "X-RateLimit-Remaining", "reset_header": "X-RateLimit-Reset",
     }  # fmt: skip
     assert router.plugins._metadata("key-auth") == {}
+    assert router.plugins._metadata("key-auth") is router.plugins._metadata("cors"), "it may be compared by identity"
+
+
+def test_a_service_is_known_by_its_name() -> None:
+    router = Router()
+    put(router, services__s={"id": "s", "name": "shop"})
+    assert (router.plugins._service_name("s"), router.plugins._service_name("none")) == ("shop", "")

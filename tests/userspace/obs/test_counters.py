@@ -2,7 +2,9 @@ from typing import Any
 
 import orjson
 
-from userspace.obs.counters import LATENCY_MS, OTHER, Counters
+from userspace.obs.counters import Counters
+from userspace.obs.histogram import LATENCY_MS
+from userspace.obs.http_series import OTHER
 
 
 def rows(counters: Counters) -> list[Any]:
@@ -45,6 +47,15 @@ def test_series_past_the_limit_share_one_row_and_are_counted() -> None:
     found = {row[0]: row[3] for row in rows(counters)}
     assert found == {"r0": {"200": 1}, "r1": {"200": 1}, OTHER: {"200": 3}}
     assert counters.totals["series_overflow"] == 3
+
+
+def test_what_a_plugin_counts_is_reported_too_and_its_limit_is_counted_with_the_others() -> None:
+    counters = Counters(max_series=3)
+    for code in ("200", "404"):
+        counters.http.count((code,), ("r",), ("r",), (1, 1), 1.0, None)
+    http: Any = counters.report()["http"]
+    assert sorted(http["status"]) == [[("200",), 1], [(OTHER,), 1]]
+    assert counters.totals["series_overflow"] == 1
 
 
 def test_a_report_is_json() -> None:

@@ -15,10 +15,12 @@ def test_sums_add_every_kind_of_value() -> None:
     one.totals, two.totals = {"requests": 1}, {"requests": 2, "retries": 1}
     two.errors, two.sticky = {"client bad_request": 1}, {"new": 1}
     one.series[("r", "u", "e")] = two.series[("r", "u", "e")] = ROW
+    two.http.status.take(("200",), 3, 0.0)
     one.add(two)
     assert one.totals == {"requests": 3, "retries": 1}
     assert one.errors == {"client bad_request": 1} and one.sticky == {"new": 1}
     assert one.series[("r", "u", "e")][1] == 20
+    assert one.http.status.values == {("200",): 3}
     assert two.series[("r", "u", "e")] == ROW
 
 

@@ -8,7 +8,7 @@ from userspace.http.request import Request
 from userspace.plugins.chain import EMPTY, Chain, Step, merged
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Filter
-from userspace.plugins.outcome import JSON, Outcome, Reply, Wait
+from userspace.plugins.outcome import JSON, Asked, Outcome, Reply, Wait
 from userspace.plugins.run import Run, holds
 from userspace.routing.expr import compile_expression
 
@@ -53,6 +53,27 @@ def test_without_a_route_only_the_global_rules_run() -> None:
 def test_an_answer_ends_it() -> None:
     run = Run(request(), EMPTY, Chain([step("a", Reply(403), priority=1), step("b")]), lambda consumer: EMPTY)
     assert through(run) == ([], Reply(403), ["a.rewrite"])
+
+
+def test_what_somebody_else_is_asked_for_is_the_answer() -> None:
+    asked = Asked(lambda answered: None)
+    run = Run(request(), EMPTY, Chain([step("a", asked), step("b")]), lambda consumer: EMPTY)
+    decision = run.decide(True)
+    assert next(decision) is asked
+    try:
+        decision.send(Reply(200, b"told"))
+    except StopIteration as end:
+        assert end.value == Reply(200, b"told")
+    assert run.request.state["ran"] == ["a.rewrite"]
+
+
+def test_a_step_of_a_global_rule_that_yields_leaves_it_to_the_route_that_has_it() -> None:
+    yielding = step("a")._replace(yields=True)
+    rules = Chain([yielding, step("b")])
+    run = Run(request(), rules, Chain([step("a", access=Reply(200)), step("b")]), lambda consumer: EMPTY)
+    assert through(run)[2] == ["b.rewrite", "a.rewrite", "b.rewrite", "b.access", "a.access"]
+    run = Run(request(), rules, Chain([step("c")]), lambda consumer: EMPTY)
+    assert through(run)[2][:2] == ["a.rewrite", "b.rewrite"]
 
 
 def test_a_wait_goes_on_or_answers() -> None:
