@@ -1,9 +1,10 @@
 """Latency histograms: one count per bucket of LATENCY_MS, one for +Inf, then the sum in ms."""
 
 from bisect import bisect_left
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from prometheus_client.core import Metric
+if TYPE_CHECKING:  # workers have no use for it
+    from prometheus_client.core import Metric
 
 # APISIX's default buckets of apisix_http_latency, in ms.
 LATENCY_MS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 60000)
@@ -27,7 +28,7 @@ def sums(left: Histogram, right: Histogram) -> Histogram:
     return [a + b for a, b in zip(left, right, strict=True)]
 
 
-def add_samples(metric: Metric, labels: dict[str, str], histogram: Histogram) -> None:
+def add_samples(metric: "Metric", labels: dict[str, str], histogram: Histogram) -> None:
     """Give `metric` what was observed, as Prometheus counts it: each bucket has what is below it too."""
     seen: float = 0
     for bound, count in zip(_BOUNDS, histogram, strict=False):
