@@ -169,9 +169,10 @@ struct machine {
 	__u32 laddr6_count;	/* and as many after them IPv6 */
 	__u16 port_min;		/* FNAT local ports, inclusive */
 	__u16 port_max;
-	__u16 mtu;     /* of the underlay device */
-	__u8 toa_kind; /* 254 unless configured */
-	__u8 pad;
+	__u16 mtu;	   /* of the underlay device */
+	__u8 toa_kind;	   /* 254 unless configured */
+	__u8 xdp_redirect; /* XDP sends by redirect where it came in, too: veth loses what XDP_TX
+			      sends unless its peer has an XDP program */
 };
 _Static_assert(sizeof(struct machine) == 72, "abi");
 

@@ -9,6 +9,13 @@
 #define FAMILY_V4 2  /* AF_INET */
 #define FAMILY_V6 10 /* AF_INET6 */
 
+/* What an XDP program leaves in front of a packet, in its metadata, for neigh_ingress. */
+struct unresolved {
+	u32 magic;
+	u32 ifindex; /* where it leaves */
+};
+#define UNRESOLVED_MAGIC 0x6e656967
+
 #ifndef UNILB_XDP
 /* BCC 0.26 declares this helper without its length argument (so does its master), and a call by
  * that prototype fails to verify. The number is the kernel's. */
@@ -20,7 +27,7 @@ static __always_inline int send_out(ctx_t *ctx, u32 ifindex)
 	return bpf_redirect(ifindex, 0);
 }
 
-static __always_inline int send_unresolved(u32 ifindex)
+static __always_inline int send_unresolved(ctx_t *ctx, u32 ifindex)
 {
 	count(EVENT_NEIGH_SLOW);
 	return redirect_neigh(ifindex, 0, 0, 0);
@@ -28,13 +35,30 @@ static __always_inline int send_unresolved(u32 ifindex)
 #else
 static __always_inline int send_out(ctx_t *ctx, u32 ifindex)
 {
-	return ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(ifindex, 0);
+	struct machine *self;
+	u32 zero = 0;
+
+	self = machine.lookup(&zero);
+	if (ifindex == ctx->ingress_ifindex && !(self && self->xdp_redirect))
+		return XDP_TX;
+	return bpf_redirect(ifindex, 0);
 }
 
-/* XDP cannot ask for a neighbour: until the host's own traffic has, packets are dropped here. */
-static __always_inline int send_unresolved(u32 ifindex)
+/* XDP cannot ask for a neighbour. The finished packet goes up with a note in front of it, and
+ * neigh_ingress on the same device hands it to the kernel, which asks and then sends it. Counted
+ * there. A driver that carries no metadata cannot: it drops until somebody else has asked. */
+static __always_inline int send_unresolved(ctx_t *ctx, u32 ifindex)
 {
-	return -DROP_NO_NEIGHBOUR;
+	struct unresolved *note;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*note)))
+		return -DROP_NO_NEIGHBOUR;
+	note = (void *)(long)ctx->data_meta;
+	if ((void *)(note + 1) > (void *)(long)ctx->data)
+		return -DROP_NO_NEIGHBOUR;
+	note->magic = UNRESOLVED_MAGIC;
+	note->ifindex = ifindex;
+	return XDP_PASS;
 }
 #endif
 
@@ -85,7 +109,7 @@ static __always_inline int route_find(ctx_t *ctx, u32 ip_len, const struct flow 
 static __always_inline int route_send(ctx_t *ctx, struct route *route)
 {
 	if (route->unresolved)
-		return send_unresolved(route->ifindex);
+		return send_unresolved(ctx, route->ifindex);
 	if (ctx_store(ctx, 0, route->macs, sizeof(route->macs)))
 		return -DROP_INTERNAL;
 	return send_out(ctx, route->ifindex);

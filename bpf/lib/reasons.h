@@ -31,7 +31,8 @@ enum drop_reason {
 	DROP_ECN,	   /* congestion experienced outside, not ECN-capable inside (RFC 6040) */
 	DROP_ICMP_QUOTE,   /* an ICMP error that quotes no packet of the session's, or too little */
 	DROP_TARGET_DOWN,  /* the session's target is down; its end is on its way */
-	DROP_NO_NEIGHBOUR, /* XDP: the next hop's MAC is not known yet; the stack is asked for it */
+	DROP_NO_NEIGHBOUR, /* XDP: the next hop's MAC is not known, and the driver carries no notes
+			    */
 	DROP_INTERNAL,	   /* a helper failed that does not fail; see the node's log */
 	DROP_REASONS,
 };

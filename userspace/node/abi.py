@@ -127,7 +127,7 @@ class Machine(Structure):
         ("port_max", c_uint16),
         ("mtu", c_uint16),
         ("toa_kind", c_uint8),
-        ("pad", c_uint8),
+        ("xdp_redirect", c_uint8),
     ]
 
 

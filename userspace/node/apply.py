@@ -28,6 +28,7 @@ class MachineFacts:
     vpc_mac: str = "00:00:00:00:00:00"
     toa_kind: int = 254
     vpc_peer_ifindex: int = 0
+    xdp_redirect: bool = False
 
 
 class PlanTooLarge(Exception):
@@ -57,6 +58,7 @@ def machine_entry(plan: DatapathPlan, facts: MachineFacts) -> abi.Machine:
         port_max=plan.port_max,
         mtu=facts.underlay_mtu,
         toa_kind=facts.toa_kind,
+        xdp_redirect=facts.xdp_redirect,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 _NR_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _MAP_DELETE_ELEM = 1, 2, 3
+_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _MAP_DELETE_ELEM, _PROG_LOAD = 1, 2, 3, 5
 _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _OBJ_GET_INFO_BY_FD = 6, 7, 10, 15
 _MAP_LOOKUP_BATCH, _MAP_UPDATE_BATCH, _MAP_DELETE_BATCH = 24, 26, 27
 _LINK_CREATE, _LINK_UPDATE = 28, 29
@@ -24,6 +24,7 @@ _LINK_CREATE, _LINK_UPDATE = 28, 29
 _ATTR_SIZE = 120
 BPF_ANY, BPF_NOEXIST = 0, 1
 TEST_CHECKSUM_COMPLETE = 1 << 2
+XDP_HAS_FRAGS = 1 << 5  # a program that takes packets of more than a page, as an MTU of 9000 makes them
 XDP_SKB_MODE, XDP_DRIVER_MODE = 1 << 1, 1 << 2
 
 
@@ -54,6 +55,29 @@ def _address(buffer: ctypes.Array[ctypes.c_char]) -> int:
 
 def _input(data: bytes) -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(data, max(len(data), 1))
+
+
+def program_load(type: int, name: str, instructions: bytes, flags: int, log_size: int = 1 << 20) -> int:
+    """Load a GPL program (enum bpf_prog_type, BPF_F_*) and return its file descriptor.
+
+    Raises OSError, its text the end of the verifier's log.
+    """
+    code, license = _input(instructions), _input(b"GPL\0")
+    said = ctypes.create_string_buffer(log_size)
+
+    def attr(level: int) -> bytes:
+        log = (level, log_size, _address(said)) if level else (0, 0, 0)
+        head = struct.pack("=IIQQIIQ", type, len(instructions) // 8, _address(code), _address(license), *log)
+        return head + struct.pack("=II16s", 0, flags, name.encode())
+
+    try:
+        return _bpf(_PROG_LOAD, attr(0))[0]
+    except OSError:
+        try:
+            return _bpf(_PROG_LOAD, attr(1))[0]
+        except OSError as error:
+            log = said.value.decode(errors="replace")[-4000:]
+            raise OSError(error.errno, log or str(error)) from None
 
 
 def pin(fd: int, path: Path) -> None:

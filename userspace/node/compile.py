@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from userspace.node import bpf
+
 PROGRAM_TYPES = {"sched_cls": 3, "xdp": 6, "sock_ops": 13, "cgroup_sock_addr": 18}
 
 
@@ -53,10 +55,14 @@ def compile_and_pin(source: str, cflags: list[str], programs: list[dict[str, str
     module = BPF(text=flatten(path, path.parent / "lib"), cflags=cflags)
     for program in programs:
         name = str(program["function"])
-        loaded = module.load_func(name, PROGRAM_TYPES[str(program["type"])], attach_type=int(program["attach_type"]))
+        type = PROGRAM_TYPES[str(program["type"])]
+        if program["type"] == "xdp":  # BCC's own call has no place for the flag
+            fd = bpf.program_load(type, name, module.dump_func(name), bpf.XDP_HAS_FRAGS)
+        else:
+            fd = module.load_func(name, type, attach_type=int(program["attach_type"])).fd
         pin = Path(into) / name
         pin.unlink(missing_ok=True)
-        if libbcc.lib.bpf_obj_pin(loaded.fd, str(pin).encode()) != 0:
+        if libbcc.lib.bpf_obj_pin(fd, str(pin).encode()) != 0:
             raise OSError(f"cannot pin {name} at {pin}")
 
 

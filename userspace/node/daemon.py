@@ -25,8 +25,13 @@ from userspace.node.apply import PlanTooLarge
 from userspace.node.checking import Checking
 from userspace.node.counters import NodeCollector
 from userspace.node.daemon_settings import NodeSettings
+from userspace.node.datapath import LoadError
 from userspace.node.endpoint_counters import EndpointCollector
 from userspace.node.forwarding import Forwarding, bring_up, take_down
+from userspace.node.headers import HeadersMissing
+from userspace.node.links import LinkError
+from userspace.node.machine import MachineError
+from userspace.node.maps import MapMismatch
 from userspace.node.predecessors import Predecessors
 from userspace.node.report import Reporter, named
 from userspace.node.scrape import serve_metrics
@@ -276,8 +281,14 @@ def run(args: argparse.Namespace) -> int:
             log.info("removed %s", what)
         return 0
     settings = options.node_settings(args)
-    asyncio.run(run_until_signal(NodeDaemon(settings, open_store(args.store), _settle)))
-    return 0
+    refused: tuple[Exception | ExceptionGroup[Exception], ...] = ()
+    try:
+        asyncio.run(run_until_signal(NodeDaemon(settings, open_store(args.store), _settle)))
+    except* (LinkError, MachineError, LoadError, HeadersMissing, MapMismatch) as group:
+        refused = group.exceptions
+        for problem in refused:
+            log.error("the datapath cannot come up: %s", problem)
+    return 1 if refused else 0
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -56,9 +56,12 @@ ROLES: dict[str, tuple[Program, ...]] = {
     ),
     "toa": TOA,
 }
-# What receives from the underlay, on XDP instead.
+# What receives from the underlay, on XDP instead; neigh_ingress first, since l4_xdp leaves it packets.
 XDP_ROLES = {
-    "l4": (Program("xdp_l4.c", "l4_xdp", "xdp", AttachType.XDP, "underlay"),),
+    "l4": (
+        Program("tc_neigh.c", "neigh_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),
+        Program("xdp_l4.c", "l4_xdp", "xdp", AttachType.XDP, "underlay"),
+    ),
     "gateway": (
         _VPC_EGRESS,
         Program("xdp_gateway.c", "vxlan_xdp", "xdp", AttachType.XDP, "underlay"),
@@ -116,7 +119,7 @@ class Sizes:
 
 
 class LoadError(Exception):
-    """BCC or the verifier refused a program; the text is what they said."""
+    """BCC, the verifier or a driver refused a program; the text is what they said."""
 
 
 @dataclass(slots=True)
@@ -230,6 +233,10 @@ def attach(datapath: Datapath, devices: Mapping[str, int], cgroup: int | None) -
         try:
             datapath.links[program.function] = _linked(directory / program.function, program, target, datapath)
         except OSError as error:
+            if program.type == "xdp":
+                raise LoadError(
+                    f"the driver refuses {program.function}: {error.strerror}; --hook auto asks less of it"
+                ) from error
             if error.errno != errno.EINVAL or program.type != "sched_cls" or datapath.hook == "tcx":
                 raise
             attach_clsact(datapath.programs[program.function], program.function, target, program.attach)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from userspace.node.headers import HeadersMissing, find_headers
+from userspace.node.offloads import Obstacle, obstacle
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -50,7 +51,8 @@ LINK_KINDS = {
 class Facts:
     """What was found. None, or an empty text, is absence; `links` maps a kind to why it cannot be made, "" when it can.
 
-    `rp_filter` and `mtu` are by device ("all" is the setting for all); `descriptors` is the hard limit of open files.
+    `rp_filter` and `mtu` are by device ("all" is the setting for all), `xdp` too: what keeps XDP from carrying TCP.
+    `descriptors` is the hard limit of open files, `hook` how the node is to attach.
     """
 
     uid: int
@@ -68,6 +70,8 @@ class Facts:
     rp_filter: Mapping[str, int]
     mtu: Mapping[str, int]
     descriptors: int
+    xdp: Mapping[str, Obstacle | None]
+    hook: str = "auto"
 
     @property
     def kernel(self) -> tuple[int, ...]:
@@ -196,10 +200,24 @@ def _network(facts: Facts) -> list[Check]:
             f"ip link set {device} mtu {UNDERLAY_MTU}",
         )
     )
-    return found
+    return [*found, _xdp(facts)]
 
 
-def gather() -> Facts:
+def _xdp(facts: Facts) -> Check:
+    """Judged only when the node is to attach that way: TC, its default, minds no offload."""
+    unfit = {device: found for device, found in facts.xdp.items() if found is not None}
+    fit = sorted(facts.xdp.keys() - unfit.keys())
+    said = [f"would lose TCP on {device}, {found.why}" for device, found in sorted(unfit.items())]
+    return Check(
+        "XDP",
+        not unfit or not facts.hook.startswith("xdp"),
+        "; ".join(([f"fit: {', '.join(fit)}"] if fit else []) + said) or "no device",
+        "XDP knows no checksum but the one in the packet, so its senders must have completed it",
+        " && ".join(found.mend for found in unfit.values()),
+    )
+
+
+def gather(hook: str = "auto") -> Facts:
     """Look at this machine. Changes nothing: trials run in a network namespace and a folder that vanish."""
     bcc, bcc_why = _bcc()
     headers, headers_why = _headers()
@@ -219,6 +237,8 @@ def gather() -> Facts:
         rp_filter={p.parent.name: int(p.read_text()) for p in Path("/proc/sys/net/ipv4/conf").glob("*/rp_filter")},
         mtu={p.parent.name: int(p.read_text()) for p in Path("/sys/class/net").glob("*/mtu") if p.parent.name != "lo"},
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        xdp={p.name: obstacle(p.name) for p in Path("/sys/class/net").iterdir() if p.name != "lo"},
+        hook=hook,
     )
 
 
@@ -276,12 +296,13 @@ def report(found: Sequence[Check]) -> str:
 
 def add_parser(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("doctor", help="what this machine lacks, and the command that mends it")
+    parser.add_argument("--hook", default="auto", help="as `unilb node` is to be given it: xdp asks more of devices")
     parser.add_argument("--json", action="store_true", help="a list of objects: name, ok, found, why, mend")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    found = checks(gather())
+    found = checks(gather(args.hook))
     text = json.dumps([asdict(check) for check in found], indent=2) if args.json else report(found)
     sys.stdout.write(text + "\n")
     return 0 if all(check.ok for check in found) else 1

@@ -3,16 +3,17 @@
 import asyncio
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from control.model.node import Node
 from userspace.config.compile_datapath import DatapathPlan
-from userspace.node import datapath, links, resets
+from userspace.node import datapath, links, offloads, resets
 from userspace.node.ageing import Swept, Timeouts, sweep
 from userspace.node.apply import Applier, MachineFacts
 from userspace.node.counters import DatapathCollector
 from userspace.node.datapath import Datapath, Sizes
+from userspace.node.links import LinkError
 from userspace.node.machine import ensure_bpffs, own_cgroup
 
 SWEEP_EVERY = 5.0  # seconds
@@ -33,12 +34,16 @@ class ForwardingSettings:
 
 @dataclass(slots=True)
 class Forwarding:
-    """One loaded and attached datapath. All calls from one thread; `age` runs until cancelled."""
+    """One loaded and attached datapath. All calls from one thread; `age` runs until cancelled.
+
+    underlay: the device whose neighbours the programs send to; 0 where the kernel sends.
+    """
 
     datapath: Datapath
     applier: Applier
     collector: DatapathCollector
     timeouts: Timeouts
+    underlay: int = 0
 
     def add(self, plan: DatapathPlan) -> None:
         """Write what a plan brings. Raises PlanTooLarge."""
@@ -56,6 +61,8 @@ class Forwarding:
             spent = time.monotonic() - started
             self.collector.note(swept, spent)
             thorough = swept.orphans > 0 and not thorough
+            if self.underlay:
+                await asyncio.to_thread(links.refresh_neighbours, self.underlay)
             await asyncio.sleep(max(SWEEP_EVERY, spent / SWEEP_SHARE))
 
     def _sweep(self, thorough: bool) -> Swept:
@@ -78,8 +85,14 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
     root = ensure_bpffs()
     root.mkdir(exist_ok=True)
     underlay = links.device_of(me.address)
+    if settings.hook in datapath.XDP_HOOKS and (found := offloads.obstacle(underlay.name)):
+        raise LinkError(f"--hook {settings.hook} on {underlay.name} would lose TCP: {found.why}; mend: {found.mend}")
     devices = {"underlay": underlay.index}
-    facts = MachineFacts(me.address, underlay.index, underlay.mtu, toa_kind=settings.toa_kind)
+    facts = MachineFacts(
+        *(me.address, underlay.index, underlay.mtu),
+        toa_kind=settings.toa_kind,
+        xdp_redirect=offloads.driver(underlay.name) == "veth",
+    )
     cgroup = None
     if me.role == "gateway":
         links.prepare_gateway()
@@ -88,7 +101,7 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
         peer = links.vpc_peer()
         if settings.hook in datapath.XDP_HOOKS:
             links.set_gro(links.VPC_DEVICE)
-        facts = MachineFacts(me.address, underlay.index, underlay.mtu, vpc.index, vpc.mac, settings.toa_kind, peer)
+        facts = replace(facts, vpc_ifindex=vpc.index, vpc_mac=vpc.mac, vpc_peer_ifindex=peer)
         cgroup = os.open(own_cgroup(me.id), os.O_RDONLY)
     else:
         links.prepare_l4(underlay, any(":" in laddr for laddr in me.laddrs))
@@ -104,7 +117,7 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
     collector = DatapathCollector(
         loaded.tables, loaded.kernel_bytes(), applier.checksums, lambda: (applier.laddrs, applier.ports_each)
     )
-    return Forwarding(loaded, applier, collector, settings.timeouts)
+    return Forwarding(loaded, applier, collector, settings.timeouts, underlay.index if me.role == "l4" else 0)
 
 
 def take_down() -> list[str]:

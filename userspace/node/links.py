@@ -5,6 +5,7 @@ Desired state, idempotent: what is there already stays as it is. Called before t
 
 import array
 import fcntl
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ VPC_DEVICE, VPC_PEER = "unilb0", "unilb1"
 TUNNEL_OVERHEAD = 50  # bytes: outer IPv4, UDP, VXLAN, inner Ethernet
 _SIOCETHTOOL, _ETHTOOL_SGRO = 0x8946, 0x2C
 _SYSCTL = Path("/proc/sys/net")
-PROGRAMS = frozenset({"l4_ingress", "vpc_egress", "vxlan_ingress"})  # names of our filters
+NTF_USE, NUD_STALE = 0x01, 0x04
+PROGRAMS = frozenset({"l4_ingress", "neigh_ingress", "vpc_egress", "vxlan_ingress"})  # names of our filters
 _TC_PARENT = {AttachType.TCX_INGRESS: "ffff:fff2", AttachType.TCX_EGRESS: "ffff:fff3"}
 
 
@@ -53,7 +55,8 @@ def ensure_vpc_device(pool: str, underlay: Device, address: str) -> Device:
     """Return the device that the unique IPs are routed to, making it and its route when they are missing.
 
     A veth pair, whose other end stays idle: the program on its egress takes every packet. The route's MTU leaves room
-    for the tunnel, so that TCP offers the right segment size by itself.
+    for the tunnel, so that TCP offers the right segment size by itself. The pair's own is the underlay's: XDP's
+    redirect into it drops what is longer.
     """
     with IPRoute() as ip:
         if not ip.link_lookup(ifname=VPC_DEVICE):
@@ -61,7 +64,7 @@ def ensure_vpc_device(pool: str, underlay: Device, address: str) -> Device:
         index = ip.link_lookup(ifname=VPC_DEVICE)[0]
         for name in (VPC_DEVICE, VPC_PEER):
             set_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
-            ip.link("set", index=ip.link_lookup(ifname=name)[0], arp=False, state="up")
+            ip.link("set", index=ip.link_lookup(ifname=name)[0], arp=False, mtu=underlay.mtu, state="up")
         ip.route(
             "replace",
             dst=pool,
@@ -77,6 +80,41 @@ def vpc_peer() -> int:
     """Return the index of the other end of the VPC device: XDP delivers by it."""
     with IPRoute() as ip:
         return int(ip.link_lookup(ifname=VPC_PEER)[0])
+
+
+def veth_peer(device: str) -> tuple[int, int | None]:
+    """Return the index of a veth's other end, and the id of its network namespace as this one knows it; None: here."""
+    with IPRoute() as ip:
+        link = ip.get_links(ip.link_lookup(ifname=device)[0])[0]
+        return int(link.get_attr("IFLA_LINK")), link.get_attr("IFLA_LINK_NETNSID")
+
+
+def namespace_id(path: Path) -> int | None:
+    """Return the id of a network namespace as this one knows it; None when it cannot be opened."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        with IPRoute() as ip:
+            return int(ip.get_netnsid(fd=fd)["nsid"])
+    finally:
+        os.close(fd)
+
+
+def refresh_neighbours(index: int) -> int:
+    """Have the kernel ask anew for neighbours of a device that it has not heard of for a while; return how many.
+
+    Packets that programs send go by the table and do not renew it, so a MAC that has changed would never be noticed.
+    """
+    stale = 0
+    with IPRoute() as ip:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for found in ip.get_neighbours(family=family, ifindex=index):
+                if found["state"] & NUD_STALE and found["ifindex"] == index:
+                    ip.neigh("change", family=family, dst=found.get_attr("NDA_DST"), ifindex=index, flags=NTF_USE)
+                    stale += 1
+    return stale
 
 
 def set_gro(device: str) -> None:

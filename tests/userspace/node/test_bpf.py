@@ -72,3 +72,18 @@ def test_shape_names_sizes(loaded: Datapath) -> None:
     table: Table = loaded.tables["sessions"]
     assert (table.shape.key_size, table.shape.value_size, table.shape.max_entries) == (44, 96, 20000)
     assert os.fstat(table.fd)
+
+
+RETURN_2 = bytes.fromhex("b7000000020000009500000000000000")  # r0 = 2; exit
+XDP = 6
+
+
+def test_a_program_is_loaded_from_its_instructions() -> None:
+    fd = bpf.program_load(XDP, "two", RETURN_2, bpf.XDP_HAS_FRAGS)
+    assert bpf.test_run(fd, bytes(64)).verdict == 2
+    os.close(fd)
+
+
+def test_a_program_that_the_verifier_refuses_is_refused_in_its_words() -> None:
+    with pytest.raises(OSError, match="R0 !read_ok"):
+        bpf.program_load(XDP, "none", RETURN_2[8:], 0)

@@ -12,6 +12,7 @@ import pytest
 from userspace.cli import main
 from userspace.node import doctor
 from userspace.node.doctor import CAPABILITIES, LINK_KINDS, PROGRAMS, Check, Facts, checks, gather, report
+from userspace.node.offloads import Obstacle
 
 WHOLE = Facts(
     uid=0,
@@ -29,9 +30,12 @@ WHOLE = Facts(
     rp_filter={"all": 0, "default": 0, "eth0": 2},
     mtu={"eth0": 1500},
     descriptors=1 << 20,
+    xdp={"eth0": None},
 )
 
 NEWER_KERNEL = "apt-get install -t bookworm-backports linux-image-amd64 linux-headers-amd64 && reboot"
+
+OFFLOADED = Obstacle("its peer x leaves checksums to hardware that is not there", "ethtool -K x tx off")
 
 # (the check, what is found instead, what the line says, the command)
 ABSENT: list[tuple[str, dict[str, Any], str, str]] = [
@@ -84,6 +88,7 @@ ABSENT: list[tuple[str, dict[str, Any], str, str]] = [
         "sysctl -w net.ipv4.conf.all.rp_filter=2",
     ),
     ("MTU", {"mtu": {"eth0": 1500, "eth1": 1300}}, "1300 (eth1)", "ip link set eth1 mtu 1500"),
+    ("XDP", {"xdp": {"eth0": OFFLOADED}, "hook": "xdp"}, "would lose TCP on eth0, its peer x", OFFLOADED.mend),
 ]
 
 
@@ -129,8 +134,14 @@ def test_the_kernel_line_says_how_programs_attach(release: str, hook: str) -> No
     assert check.found == f"{release}, attaching by {hook}"
 
 
+def test_offloads_are_told_but_not_held_against_a_machine_that_attaches_to_tc() -> None:
+    (check,) = [c for c in checks(replace(WHOLE, xdp={"eth0": OFFLOADED, "eth1": None})) if c.name == "XDP"]
+    assert check.ok
+    assert check.found == f"fit: eth1; would lose TCP on eth0, {OFFLOADED.why}"
+
+
 def test_a_machine_without_devices_is_judged_all_the_same() -> None:
-    assert all(check.ok for check in checks(replace(WHOLE, mtu={})))
+    assert all(check.ok for check in checks(replace(WHOLE, mtu={}, xdp={})))
 
 
 def test_the_report_aligns_its_lines() -> None:
@@ -161,10 +172,10 @@ def test_this_machine_is_looked_at_without_a_trace() -> None:
 def test_the_exit_status_and_json_say_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "gather", lambda: WHOLE)
+    monkeypatch.setattr(doctor, "gather", lambda hook: replace(WHOLE, hook=hook))
     assert main(["doctor", "--json"]) == 0
     assert {check["ok"] for check in json.loads(capsys.readouterr().out)} == {True}
-    monkeypatch.setattr(doctor, "gather", lambda: replace(WHOLE, btf=False))
+    monkeypatch.setattr(doctor, "gather", lambda hook: replace(WHOLE, btf=False))
     assert main(["doctor", "--json"]) == 1
     (missing,) = [check for check in json.loads(capsys.readouterr().out) if not check["ok"]]
     assert sorted(missing) == ["found", "mend", "name", "ok", "why"]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def test_unique_ips_are_routed_to_the_vpc_device_with_room_for_the_tunnel(underl
     (link,) = ip("link", "show", "unilb0")
     assert link["ifindex"] == made.index and link["address"] == made.mac
     assert {"UP", "NOARP"} <= set(link["flags"])
+
+
+def test_the_vpc_device_takes_what_the_underlay_carries(underlay: Device) -> None:
+    links.ensure_vpc_device("100.64.0.0/10", replace(underlay, mtu=9000), "10.0.0.10")
+    assert [ip("link", "show", name)[0]["mtu"] for name in ("unilb0", "unilb1")] == [9000, 9000]
 
 
 def test_making_the_vpc_device_twice_changes_nothing(underlay: Device) -> None:
@@ -84,3 +90,13 @@ def test_ipv6_is_forwarded_only_where_it_is_used(underlay: Device) -> None:
     assert knob.read_text() == "0\n"
     links.prepare_l4(underlay, has_ipv6=True)
     assert knob.read_text() == "1\n"
+
+
+def test_neighbours_not_heard_of_for_a_while_are_asked_for_anew(underlay: Device) -> None:
+    stale = "neigh replace 10.0.0.7 lladdr 02:00:00:00:00:07 dev u0 nud stale"
+    subprocess.run(["ip", *stale.split()], check=True)
+    assert links.refresh_neighbours(underlay.index) == 1
+    states = {entry["dst"]: entry["state"] for entry in ip("neigh", "show", "dev", "u0")}
+    assert states["10.0.0.7"] == ["DELAY"]
+    assert states["10.0.0.1"] == ["PERMANENT"]
+    assert links.refresh_neighbours(underlay.index) == 0

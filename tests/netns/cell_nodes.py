@@ -1,0 +1,75 @@
+"""The nodes of the cells, brought up on their machines as `unilb node` does, by plans instead of a store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from control.model.node import Node
+from tests.netns.cell_ends import ECHO, VPC_WEB, WEB
+from tests.netns.cells import GATEWAY_LADDR, LADDR, LADDR6, UNIQUE, VIP, VIP6, VM, VM_MAC, VNI, inside, v4, v6
+from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan
+from userspace.node import datapath, forwarding
+from userspace.node.datapath import Sizes
+from userspace.node.forwarding import Forwarding, ForwardingSettings
+from userspace.node.machine import cgroup2_mount
+
+SIZES = Sizes(flows=4096, endpoints=64, services=8, targets=8, owned=16, laddrs=8, accounts=16)
+NODES = {
+    "l4": Node("l4", "l4", "z", v4("l4"), (LADDR, LADDR6)),
+    "gateway": Node("gateway", "gateway", "z", v4("gateway"), (GATEWAY_LADDR,)),
+}
+
+
+@contextmanager
+def homes(pins: Path) -> Iterator[Path]:
+    """Have a place for the nodes' pins and sockets while the block runs; `pins` is on a bpffs."""
+    group = cgroup2_mount() / f"cells-{pins.name}"
+    group.mkdir()
+    patched = pytest.MonkeyPatch()
+    patched.setattr(forwarding, "own_cgroup", lambda _: group)
+    try:
+        yield pins
+    finally:
+        patched.undo()
+        group.rmdir()
+        for name in NODES:
+            datapath.detach(pins / name)
+
+
+def bring_up(name: str, hook: str, mtu: int, pins: Path, cache: Path) -> Forwarding:
+    """Bring a node up, adopting what it left before. Raises what forwarding.bring_up() raises."""
+    node = NODES[name]
+    plan = l4_plan(mtu) if node.role == "l4" else gateway_plan(mtu)
+    with pytest.MonkeyPatch.context() as patched, inside(name):
+        patched.setattr(forwarding, "ensure_bpffs", lambda: pins / name)
+        return forwarding.bring_up(node, plan, ForwardingSettings(hook=hook, sizes=SIZES, cache=cache))
+
+
+def l4_plan(mtu: int) -> DatapathPlan:
+    classic, classic6, vm = TargetPlan(v4("server"), WEB), TargetPlan(v6("server"), WEB), TargetPlan(VM, WEB, VNI)
+    return DatapathPlan(
+        hosts={(VM, VNI): (UNIQUE, _endpoint(mtu))},
+        vteps=_vteps(),
+        services={
+            (VIP, WEB, 6): {classic: 1},
+            (VIP6, WEB, 6): {classic6: 1},
+            (VIP, ECHO, 17): {TargetPlan(v4("server"), ECHO): 1},
+            (VIP, VPC_WEB, 6): {vm: 1},
+        },
+        vips=frozenset({VIP, VIP6}),
+        laddrs=(LADDR, LADDR6),
+    )
+
+
+def gateway_plan(mtu: int) -> DatapathPlan:
+    return DatapathPlan(endpoints={UNIQUE: _endpoint(mtu)}, vteps=_vteps(), laddrs=(GATEWAY_LADDR,))
+
+
+def _endpoint(mtu: int) -> EndpointPlan:
+    return EndpointPlan(VM, v4("host"), VNI, VM_MAC, mtu - 50)
+
+
+def _vteps() -> frozenset[tuple[str | None, int]]:
+    return frozenset({(None, VNI), (v4("host"), VNI)})
