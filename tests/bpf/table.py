@@ -14,6 +14,7 @@ from tests.bpf import (
     l4_rows,
     l4_udp_rows,
     l4_vpc_rows,
+    vxlan6_rows,
 )
 from tests.packets import Case
 from userspace.node import bpf
@@ -51,8 +52,15 @@ GROUPS = {
         "l4_xdp",
         (*l4_rows.CASES, *l4_ipv6_rows.ROWS, *l4_udp_rows.ROWS, *l4_icmp_rows.ROWS, *l4_vpc_rows.ROWS),
     ),
-    "egress": Group("gateway", "vpc_egress", None, (*gateway_rows.EGRESS, *gateway_icmp_rows.EGRESS)),
-    "ingress": Group("gateway", "vxlan_ingress", "vxlan_xdp", (*gateway_rows.INGRESS, *gateway_icmp_rows.INGRESS)),
+    "egress": Group(
+        "gateway", "vpc_egress", None, (*gateway_rows.EGRESS, *gateway_icmp_rows.EGRESS, *vxlan6_rows.EGRESS)
+    ),
+    "ingress": Group(
+        "gateway",
+        "vxlan_ingress",
+        "vxlan_xdp",
+        (*gateway_rows.INGRESS, *gateway_icmp_rows.INGRESS, *vxlan6_rows.INGRESS),
+    ),
 }
 WAYS = (
     Way("tc"),
