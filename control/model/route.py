@@ -25,6 +25,7 @@ from control.model.fields import (
 from control.model.lua import check_function, check_script
 from control.model.plugins import check_plugins, is_disabled
 from control.model.schema import check_configuration, compile_schema
+from control.model.splice import SPLICE
 from control.model.sticky import Sticky
 from control.model.upstream import Timeout, Upstream
 
@@ -66,6 +67,7 @@ SCHEMA = {
         "remote_addr": IP,
         "remote_addrs": {"type": "array", "items": IP, "minItems": 1, "uniqueItems": True},
         "enable_websocket": {"type": "boolean"},
+        "splice": SPLICE,
     },
     "allOf": [
         {"oneOf": [{"required": ["uri"]}, {"required": ["uris"]}]},
@@ -89,8 +91,8 @@ class Route:
     `methods`: None for any. `priority`: higher first among equal paths. `timeout`: None for the upstream's.
     At most one of `upstream_id` and `upstream` is set; with neither, and none from the service, requests get 503.
     `plugins`: name -> configuration, disabled ones too; `sticky` is read from them. `enable_websocket`: None for the
-    service's word. `remote_addrs`: networks, () for any. `vars`: a well-formed expression (expr.py) as JSON, "" for
-    none: parsed, a hundred thousand of them would fill the memory. `filter_func`: a Lua
+    service's word; so `splice`, one of POLICIES. `remote_addrs`: networks, () for any. `vars`: a well-formed expression
+    (expr.py) as JSON, "" for none: parsed, a hundred thousand of them would fill the memory. `filter_func`: a Lua
     function of variables."""
 
     id: str
@@ -111,6 +113,7 @@ class Route:
     remote_addrs: tuple[str, ...] = ()
     vars: str = ""
     filter_func: str | None = None
+    splice: str | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -148,6 +151,7 @@ class Route:
             # Not orjson: it has no integers beyond 64 bits.
             vars=intern(json.dumps(doc["vars"], separators=(",", ":"))) if doc.get("vars") else "",
             filter_func=doc.get("filter_func"),
+            splice=doc.get("splice"),
         )
 
 

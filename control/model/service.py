@@ -9,6 +9,7 @@ from control.model.fields import COMMON, HOST, ID, PLUGINS, SCRIPT, optional_id,
 from control.model.lua import check_script
 from control.model.plugins import check_plugins
 from control.model.schema import check_configuration, compile_schema
+from control.model.splice import SPLICE
 from control.model.upstream import Upstream
 
 SCHEMA = {
@@ -20,6 +21,7 @@ SCHEMA = {
         "upstream_id": ID,
         "script": SCRIPT,
         "enable_websocket": {"type": "boolean"},
+        "splice": SPLICE,
         "hosts": {"type": "array", "items": HOST, "minItems": 1, "uniqueItems": True},
     },
     "additionalProperties": False,
@@ -39,6 +41,7 @@ class Service:
     plugins: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     enable_websocket: bool | None = None
+    splice: str | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -59,4 +62,5 @@ class Service:
             plugins=doc.get("plugins", {}),
             name=doc.get("name", ""),
             enable_websocket=doc.get("enable_websocket"),
+            splice=doc.get("splice"),
         )

@@ -9,6 +9,7 @@ from control.model.errors import ModelError
 from control.model.fields import COMMON, HOST, ID, IP, PLUGINS, PORT, optional_id, text_of_id
 from control.model.plugins import check_plugins
 from control.model.schema import Schema, check_configuration, compile_schema
+from control.model.splice import SPLICE
 from control.model.upstream import Upstream
 
 PROTOCOL = {
@@ -46,6 +47,7 @@ SCHEMA = {
         "service_id": ID,
         "plugins": PLUGINS,
         "protocol": PROTOCOL,
+        "splice": SPLICE,
     },
     "additionalProperties": False,
 }
@@ -76,7 +78,7 @@ PROTOCOLS: Mapping[str, Schema] = {
 @dataclass(frozen=True, slots=True)
 class StreamRoute:
     """Conditions that are None hold for every connection. `sni`: a server name, or `*.parent` for one label more.
-    `client`, `server`: addresses or networks."""
+    `client`, `server`: addresses or networks. `splice`: one of POLICIES, None for the gateway's."""
 
     id: str
     sni: str | None = None
@@ -86,6 +88,7 @@ class StreamRoute:
     upstream: Upstream | None = None
     upstream_id: str | None = None
     service_id: str | None = None
+    splice: str | None = None
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -102,6 +105,7 @@ class StreamRoute:
             upstream=Upstream.from_json(doc["upstream"], f"stream_route:{own}") if "upstream" in doc else None,
             upstream_id=optional_id(doc, "upstream_id"),
             service_id=optional_id(doc, "service_id"),
+            splice=doc.get("splice"),
         )
 
 

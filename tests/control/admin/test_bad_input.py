@@ -170,6 +170,8 @@ ROUTE_ROWS: list[tuple[str, Any, str]] = [
     ("remote_addrs", ["::1", "a"], 'property "remote_addrs" validation failed: failed to validate item 2: object'),
     ("filter_func", "x", 'property "filter_func" validation failed: string too short'),
     ("enable_websocket", 0, 'property "enable_websocket" validation failed: wrong type: expected boolean, got number'),
+    ("splice", "always", 'property "splice" validation failed: matches none of the enum values'),
+    ("splice", True, 'property "splice" validation failed: wrong type: expected string, got boolean'),
 ]
 
 UPSTREAM_ROWS: list[tuple[str, Any, str]] = [

@@ -45,6 +45,7 @@ SERVICE: list[tuple[dict[str, Any], str]] = [
     ({"hosts": ["a b"]}, 'property "hosts" validation failed: failed to validate item 1'),
     ({"hosts": ["a", "a"]}, "expected unique items"),
     ({"enable_websocket": 1}, 'property "enable_websocket" validation failed: wrong type'),
+    ({"splice": "on"}, 'property "splice" validation failed: matches none of the enum values'),
     ({"script": "return 1234"}, "'script' should be a Lua object"),
     ({"upstream": {}}, 'property "upstream" validation failed: value should match only one schema'),
     ({"upstream": {**UPSTREAM, "type": "chash"}}, "missing key"),
