@@ -36,6 +36,13 @@ def compile_key(hash_on: str, key: str) -> KeyOf:
     return single
 
 
+def variables_of(hash_on: str, key: str) -> tuple[str, ...]:
+    """Return the variables that such a key is made of, or falls back to."""
+    if hash_on == "vars_combinations":
+        return (*(match[1] or match[2] for match in _REFERENCE.finditer(key)), "remote_addr")
+    return ("consumer_name" if hash_on == "consumer" else _FAMILIES[hash_on] + key), "remote_addr"
+
+
 def _combination(template: str) -> KeyOf:
     pieces: list[tuple[str, str]] = []  # (text, the variable behind it)
     end = 0

@@ -11,12 +11,13 @@ from userspace.balancer.build import NOWHERE, Here
 from userspace.config.certificates import Certificates
 from userspace.config.compile_plugins import CompiledPlugins
 from userspace.config.compiled import CompiledRoute, CompiledUpstream, UpstreamSlot, compile_upstream
-from userspace.config.conditions import condition_of
+from userspace.config.conditions import condition_of, footprint_of_conditions
 from userspace.config.dependents import Dependents
 from userspace.config.live import Live
 from userspace.config.merge import REFUSALS, merge, slot_id
 from userspace.config.snapshot import EMPTY, Snapshot, changed_keys
 from userspace.config.streams import Streams
+from userspace.http.footprint import ALWAYS, Footprint, union
 from userspace.http.request import Request
 from userspace.plugins.chain import EMPTY as NO_PLUGINS
 from userspace.plugins.chain import Chain
@@ -25,10 +26,13 @@ from userspace.routing.match import RoutingTable
 from userspace.routing.modes import MODES, WITH_PARAMETERS, table_for
 from userspace.routing.uri_table import UriTable
 
+MAX_WATCHED = 64
+"""Candidates that one request is tried with before its route is found, for a connection to be spliced."""
+
 
 class Router:
     """The compiled configuration of one worker. `here.start` should differ between workers; `mode` is one of routing's
-    MODES.
+    MODES, `splice` the policy of routes that say nothing.
 
     `apply` compiles first and then changes what `match` reads, without awaiting: a request sees all of a snapshot or
     nothing of it. Routes find their upstream through a slot, so a changed upstream is compiled once and put in place by
@@ -41,6 +45,7 @@ class Router:
         "_here",
         "_routes",
         "_slots",
+        "_splice",
         "_with_parameters",
         "certificates",
         "live",
@@ -57,16 +62,18 @@ class Router:
         env: Env | None = None,
         trouble: Callable[[str], None] = lambda text: None,
         mode: str = MODES[0],
+        splice: str = "off",
     ) -> None:
         env = env if env is not None else Env()
         env.slots = self
         self.plugins = CompiledPlugins(env, trouble)
         self.certificates = Certificates()
-        self.streams = Streams()
+        self.streams = Streams(splice)
         self.snapshot = EMPTY
         self.live = Live()
         self.table: RoutingTable[CompiledRoute] | UriTable[CompiledRoute] = table_for(mode)
         self._with_parameters = mode == WITH_PARAMETERS
+        self._splice = splice
         self._routes: dict[str, CompiledRoute] = {}
         self._slots: dict[str, UpstreamSlot] = {}
         self._dependents = Dependents()
@@ -77,6 +84,18 @@ class Router:
     def match(self, request: Request) -> CompiledRoute | None:
         """Return the route for a request, or None (see RoutingTable.match). May raise BodyWanted."""
         return self.table.match(request)
+
+    def footprint(self, request: Request, route: CompiledRoute) -> Footprint | None:
+        """Return on what of a request it depends that `route` is its route; None when that can not be watched, or it is
+        not. Another request that is the same in these has the same route: whatever was tried before it fails again."""
+        footprints: list[Footprint | None] = [Footprint(ALWAYS)]
+        for candidate in self.table.candidates(request):
+            footprints.append(candidate.footprint)
+            if candidate is route:
+                return union(footprints)
+            if len(footprints) > MAX_WATCHED:
+                break
+        return None
 
     def apply(self, new: Snapshot) -> None:
         """Serve by `new` from the next request on. Pickers whose endpoints did not change keep their place."""
@@ -238,7 +257,8 @@ class Router:
                 slot.routes += 1
                 slot.is_sticky = slot.is_sticky or route.sticky is not None
                 slot.hashes = slot.hashes or (route.sticky is not None and route.sticky.hashes)
-                fresh.append(CompiledRoute(route, slot, chain, condition_of(route), self._with_parameters))
+                conditions = condition_of(route), self._with_parameters, self._splice, footprint_of_conditions(route)
+                fresh.append(CompiledRoute(route, slot, chain, *conditions))
         for compiled in fresh:
             self._routes[compiled.route.id] = compiled
             self.table.add(compiled.route.hosts, compiled.route.uris, compiled)

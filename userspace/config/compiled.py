@@ -9,12 +9,13 @@ from control.model.route import Route
 from control.model.sticky import StickyKeys
 from control.model.upstream import Endpoint, Timeout, Upstream
 from userspace.balancer.build import Here, build
-from userspace.balancer.hash_key import KeyOf, compile_key
+from userspace.balancer.hash_key import KeyOf, compile_key, variables_of
 from userspace.balancer.load import Loads
 from userspace.balancer.picker import NOBODY, Picker
 from userspace.balancer.sticky import NO_TOKENS, StickyTable
 from userspace.config.live import Live
 from userspace.config.warming import WARM, Cold, cold_of, shares_of
+from userspace.http.footprint import NOTHING, Footprint, of_variable, union
 from userspace.plugins.chain import EMPTY, Chain
 from userspace.routing.expr import Condition
 from userspace.routing.uri_pattern import read_uri
@@ -33,7 +34,7 @@ class CompiledUpstream:
     meet is of interest to the checker. `key_of`: what the picker is to be given of a request, None for nothing.
     `ring`: of all endpoints, down or not, for what sticky routes hash; NOBODY where none does.
     `loads`: what its pickers know of endpoints. `confirmed`: what the checker
-    says is down, also where all are used. `cold`, `shares`: of endpoints that warm up.
+    says is down, also where all are used. `cold`, `shares`: of endpoints that warm up. `footprint`: of `key_of`.
     """
 
     upstream: Upstream | None
@@ -51,6 +52,7 @@ class CompiledUpstream:
     confirmed: frozenset[Endpoint] = frozenset()
     cold: Cold = field(default_factory=dict)
     shares: Mapping[Endpoint, float] = field(default_factory=dict)
+    footprint: Footprint | None = NOTHING
 
     @property
     def is_panic(self) -> bool:
@@ -79,7 +81,18 @@ class UpstreamSlot:
 class CompiledRoute:
     """A route, ready to serve: what RoutingTable.match returns."""
 
-    __slots__ = ("_with_parameters", "chain", "condition", "merged", "methods", "order", "route", "slot")
+    __slots__ = (
+        "_with_parameters",
+        "chain",
+        "condition",
+        "footprint",
+        "merged",
+        "methods",
+        "order",
+        "route",
+        "slot",
+        "splice",
+    )
 
     def __init__(
         self,
@@ -88,13 +101,18 @@ class CompiledRoute:
         chain: Chain = EMPTY,
         condition: Condition | None = None,
         with_parameters: bool = False,
+        splice: str = "off",
+        footprint: Footprint | None = NOTHING,
     ) -> None:
+        """`splice`: the policy for routes that say nothing. `footprint`: of `condition`."""
         self.route: Final = route
         self.slot: Final = slot
         self.chain: Final = chain
         self.methods: Final = route.methods
         self.condition: Final = condition
         self._with_parameters = with_parameters
+        self.splice: Final = route.splice or splice
+        self.footprint: Final = footprint
         self.order: Final = (-route.priority, route.id)
         # By consumer: the chain that was merged into this one's, and the result.
         self.merged: dict[str, tuple[Chain, Chain]] = {}
@@ -186,6 +204,9 @@ def compile_upstream(
         confirmed=confirmed,
         cold=cold,
         shares=shares,
+        footprint=union(map(of_variable, variables_of(upstream.hash_on, upstream.key)))
+        if picker.wants_key
+        else NOTHING,
     )
 
 

@@ -2,9 +2,12 @@
 
 from functools import lru_cache
 
+import orjson
+
 from control.model.route import Route
+from userspace.http.footprint import NOTHING, PEER, Footprint, union
 from userspace.net import Networks
-from userspace.routing.expr import Condition, all_of, compile_expression
+from userspace.routing.expr import Condition, all_of, compile_expression, footprint_of
 from userspace.routing.lua import compile_function
 from userspace.routing.lua_syntax import LuaError
 from userspace.routing.pattern import PatternError
@@ -21,6 +24,18 @@ def condition_of(route: Route) -> Condition | None:
     if route.filter_func is not None:
         parts.append(compile_function(route.filter_func))
     return all_of(parts) if parts else None
+
+
+def footprint_of_conditions(route: Route) -> Footprint | None:
+    """Return on what of a request `condition_of` depends; None when that can not be watched."""
+    if route.filter_func is not None:
+        return None
+    return union(
+        (
+            Footprint(PEER) if route.remote_addrs else NOTHING,
+            footprint_of(orjson.loads(route.vars)) if route.vars else NOTHING,
+        )
+    )
 
 
 def check_conditions(route: Route) -> None:

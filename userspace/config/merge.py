@@ -59,4 +59,5 @@ def _with_service(route: Route, service: Service) -> Route:
         upstream=route.upstream if is_own else service.upstream,
         upstream_id=route.upstream_id if is_own else service.upstream_id,
         enable_websocket=service.enable_websocket if route.enable_websocket is None else route.enable_websocket,
+        splice=route.splice or service.splice,
     )

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
 from typing import Any, Self
 
+from control.model.splice import POLICIES
 from userspace.http.limits import DEFAULT_LIMITS, Limits
 from userspace.net import split_host_port
 from userspace.routing.modes import MODES
@@ -69,6 +70,8 @@ class Settings:
     real_ip_header: str = "X-Real-IP"  # where they say it
     real_ip_recursive: bool = False  # in X-Forwarded-For, pass over addresses of theirs
     trusted_addresses: tuple[str, ...] = ()  # networks whose X-Forwarded-Proto, -Host and -Port are believed
+    splice: str = field(default="opaque", metadata={"one_of": POLICIES})  # of routes that do not say
+    splice_after: int = _number(2, 1, 1 << 31)  # `auto`: from which request of a connection on
     request_limits: Limits = DEFAULT_LIMITS
     response_limits: Limits = Limits(max_head_bytes=65536)
 

@@ -23,13 +23,14 @@ class Slots(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledStream:
-    """A stream route, ready to serve. `slot`: None for one that names no upstream."""
+    """A stream route, ready to serve. `slot`: None for one that names no upstream. `is_spliced`: where it can be."""
 
     route: StreamRoute
     slot: UpstreamSlot | None
     lease: str
     client: IPv4Network | IPv6Network | None
     server: IPv4Network | IPv6Network | None
+    is_spliced: bool = False
 
     def holds(self, peer: Peer) -> bool:
         """True when the conditions but for the server name are met."""
@@ -40,11 +41,12 @@ class CompiledStream:
 
 
 class Streams:
-    """The stream routes of one worker."""
+    """The stream routes of one worker. `splice`: the policy of those that say nothing."""
 
-    __slots__ = ("_known", "_names", "_others")
+    __slots__ = ("_known", "_names", "_others", "_splice")
 
-    def __init__(self) -> None:
+    def __init__(self, splice: str = "off") -> None:
+        self._splice = splice
         self._known: dict[str, CompiledStream] = {}
         self._names: SniIndex[CompiledStream] = SniIndex()
         self._others: list[CompiledStream] = []
@@ -62,7 +64,7 @@ class Streams:
                 old = self._known.pop(id, None)
                 route = new.stream_routes.get(id)
                 if route is not None:
-                    self._known[id] = _compile(route, slots)
+                    self._known[id] = _compile(route, slots, (route.splice or self._splice) != "off")
                 if old is not None:
                     if old.route.sni is not None:
                         self._names.remove([old.route.sni], id)
@@ -82,11 +84,11 @@ class Streams:
         yield from self._others
 
 
-def _compile(route: StreamRoute, slots: Slots) -> CompiledStream:
+def _compile(route: StreamRoute, slots: Slots, is_spliced: bool) -> CompiledStream:
     lease = route.upstream_id or (route.upstream.id if route.upstream is not None else "")
     own = None if route.upstream_id else route.upstream
     slot = slots.lease(lease, own) if lease else None
-    return CompiledStream(route, slot, lease, _network(route.client), _network(route.server))
+    return CompiledStream(route, slot, lease, _network(route.client), _network(route.server), is_spliced)
 
 
 def _network(text: str | None) -> IPv4Network | IPv6Network | None:

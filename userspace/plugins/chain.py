@@ -7,13 +7,14 @@ import orjson
 
 from control.model.defaults import fill
 from control.model.plugins import PLUGINS, is_disabled
+from userspace.http.footprint import NOTHING, Footprint, union
 from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
 from userspace.plugins.outcome import JSON, TEXT, Outcome, Reply
 from userspace.plugins.registry import FILTERS
 from userspace.plugins.secret_references import with_secrets
-from userspace.routing.expr import Condition, compile_expression, depends_on_body
+from userspace.routing.expr import Condition, compile_expression, depends_on_body, footprint_of
 
 PHASES: Final = ("rewrite", "access", "before_proxy", "header_filter", "log")
 BROKEN: Final = Reply.json(503, {"error_msg": "503 Service Unavailable"})
@@ -21,8 +22,9 @@ BROKEN: Final = Reply.json(503, {"error_msg": "503 Service Unavailable"})
 
 class Step(NamedTuple):
     """One filter of a chain. `condition`: `_meta.filter`; `answer`: what `_meta.error_response` says instead of an
-    error of its own. `conf` is as stored. `inspects_body`: `condition` depends on the request's body.
-    `parent`: the object that the plugin stands in. `yields`: in a global rule it leaves it to the route that has it."""
+    error of its own. `conf` is as stored. `inspects_body`: `condition` depends on the body; `watched`: on what of a
+    request at all. `parent`: the object that the plugin stands in. `yields`: in a global rule it leaves it to the route
+    that has it."""
 
     name: str
     priority: int
@@ -33,6 +35,12 @@ class Step(NamedTuple):
     inspects_body: bool = False
     parent: str = ""
     yields: bool = False
+    watched: Footprint | None = NOTHING
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """On what of a request it depends that this filter leaves it alone; None when that can not be watched."""
+        return union((self.filter.footprint(self.filter.conf), self.watched))
 
 
 class Broken(Filter):
@@ -47,11 +55,12 @@ class Broken(Filter):
 class Chain:
     """`steps` by priority from high to low, then name. One tuple per phase holds the steps that have it, so that a
     phase nobody has costs nothing. `is_empty`: nothing at all. `inspects_body`: the body is to be read beforehand;
-    `keeps_body`: so much of it is to be kept; `yields`: some step does."""
+    `keeps_body`: so much of it is to be kept; `yields`: some step does. `footprint`: what all of them together depend
+    on, None when that can not be watched."""
 
     __slots__ = (
-        *("access", "before_proxy", "header_filter", "inspects_body", "keeps_body", "log", "names", "rewrite"),
-        *("steps", "yields"),
+        *("access", "before_proxy", "footprint", "header_filter", "inspects_body", "keeps_body", "log", "names"),
+        *("rewrite", "steps", "yields"),
     )
 
     def __init__(self, steps: Iterable[Step] = ()) -> None:
@@ -65,6 +74,7 @@ class Chain:
         self.inspects_body = any(step.inspects_body for step in self.steps)
         self.names = frozenset(step.name for step in self.steps)
         self.yields = any(step.yields for step in self.steps)
+        self.footprint = union(step.footprint for step in self.steps)
 
     def _having(self, phase: str) -> tuple[Step, ...]:
         base = getattr(Filter, phase)
@@ -127,10 +137,11 @@ def _step(name: str, conf: Conf, env: Env, trouble: Callable[[str], None], paren
     except Exception as error:
         trouble(f"plugin {name}: {type(error).__name__}: {error}")
         return Step(name, priority, conf, Broken({}, env), None, None, False, parent)
-    inspects_body = depends_on_body(meta.get("filter") or [])
+    rules = meta.get("filter") or []
     yields = plugin.run_policy == "prefer_route"
     answer = _answer(meta.get("error_response"))
-    return Step(name, priority, conf, made, condition, answer, inspects_body, parent, yields)
+    watched = footprint_of(rules)
+    return Step(name, priority, conf, made, condition, answer, depends_on_body(rules), parent, yields, watched)
 
 
 def _answer(given: Any) -> tuple[bytes, tuple[bytes, bytes]] | None:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from userspace.http.footprint import Footprint
 from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.outcome import Outcome
 from userspace.plugins.response import Response
 from userspace.plugins.summary import Summary
 
-ATTRIBUTES: Final = frozenset(("method", "host", "path", "query", "cookie", "user-agent", "authorization", "header"))
-"""The request attributes that a splice can watch (design section 8)."""
 EVERY_REQUEST: Final = None
 """The footprint of a plugin whose effect a splice cannot keep: it counts, times, changes or logs each request."""
 
@@ -25,8 +24,8 @@ class Filter:
     told of every exchange, once. Nothing of this may block. What a request leaves for a later phase stands in
     `request.state[NAME]`.
 
-    `footprint(conf)`: on which attributes of a request the effect depends, so that a spliced connection asks again when
-    one of them changes; EVERY_REQUEST when the plugin has to see them all.
+    `footprint(conf)`: on which attributes of a request it depends that the plugin lets it pass as it is, so that a
+    spliced connection asks again when one of them changes; EVERY_REQUEST when it has to see them all, or changes any.
     """
 
     NAME: ClassVar[str]
@@ -38,7 +37,7 @@ class Filter:
         self.env = env
 
     @classmethod
-    def footprint(cls, conf: Conf) -> frozenset[str] | None:
+    def footprint(cls, conf: Conf) -> Footprint | None:
         return EVERY_REQUEST
 
     @classmethod

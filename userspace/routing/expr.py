@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from userspace.http.footprint import Footprint, of_variable, union
 from userspace.http.request import Request
 from userspace.http.variables import IN_BODY, getter
 from userspace.net import Networks
@@ -20,6 +21,7 @@ from userspace.routing.pattern import Pattern
 Condition = Callable[[Request], bool]
 """May raise BodyWanted, when it depends on a body that is not there yet."""
 _Test = Callable[[Any], bool]
+_LOGIC: Final = ("AND", "OR", "!AND", "!OR")
 
 # What Lua's tonumber takes of decimal and hexadecimal numbers.
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
@@ -47,11 +49,18 @@ def depends_on_body(rules: list[Any]) -> bool:
     return any(depends_on_body(rule) for rule in rules if isinstance(rule, list))
 
 
+def footprint_of(rules: list[Any]) -> Footprint | None:
+    """Return on what of a request a well-formed expression depends; None when that can not be watched."""
+    if rules and isinstance(rules[0], str) and rules[0].upper() not in _LOGIC:
+        return of_variable(rules[0])
+    return union(footprint_of(rule) for rule in rules if isinstance(rule, list))
+
+
 def _group(rules: list[Any]) -> Condition:
     if isinstance(rules[0], list):
         return all_of([_group(rule) for rule in rules])
     logic = rules[0].upper() if isinstance(rules[0], str) else ""
-    if logic in ("AND", "OR", "!AND", "!OR"):
+    if logic in _LOGIC:
         parts = [_group(rule) for rule in rules[1:]]
         inner = all_of(parts) if logic.endswith("AND") else _any(parts)
         return (lambda request: not inner(request)) if logic.startswith("!") else inner

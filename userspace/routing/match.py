@@ -49,6 +49,16 @@ class RoutingTable(Generic[C]):
                     return found
         return self._any_host.match(request)
 
+    def candidates(self, request: Request) -> Iterator[C]:
+        """Those whose host, path and method fit, in the order in which `match` tries their conditions."""
+        host = request.host
+        index = self._hosts.get(host)
+        if index is not None:
+            yield from index.candidates(request)
+        for index in reversed(self._wildcards.matching(host[::-1]) if self._wildcards else []):
+            yield from index.candidates(request)
+        yield from self._any_host.candidates(request)
+
     def add(self, hosts: Sequence[str], uris: Sequence[str], candidate: C) -> None:
         """Add a route under all its host patterns (none: any host) and paths."""
         for index in self._create(hosts):

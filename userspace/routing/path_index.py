@@ -36,11 +36,12 @@ C = TypeVar("C", bound=Candidate)
 class Patterned(Generic[C]):
     """A candidate under a uri that is more than a path or a beginning of paths: it stands for it in the lists."""
 
-    __slots__ = ("candidate", "condition", "methods", "order", "rank", "uri")
+    __slots__ = ("candidate", "check", "condition", "methods", "order", "rank", "uri")
 
     def __init__(self, candidate: C, uri: str, pattern: UriPattern) -> None:
         self.candidate: Final = candidate
         self.uri: Final = uri
+        self.check: Final = pattern.check
         self.methods: Final = candidate.methods
         self.order: Final = candidate.order
         # Among equal priorities the longer uri first; a plain one is its beginning and a star.
@@ -96,6 +97,17 @@ class PathIndex(Generic[C]):
                     return candidate_of(found)
         return None
 
+    def candidates(self, request: Request) -> Iterator[C]:
+        """Those whose path and method fit, in the order in which `match` tries their conditions."""
+        buckets = [] if self._prefixes is None else self._prefixes.matching(request.path)
+        exact = self._exact.get(request.path)
+        for bucket in reversed(buckets if exact is None else [*buckets, exact]):
+            for item in self._tried(bucket, request):
+                if type(item) is Patterned and item.check is not None and not item.check.found(request.path):
+                    continue
+                if item.methods is None or request.method in item.methods:
+                    yield candidate_of(item)
+
     def add(self, uri: str, candidate: C, hosts: Iterable[str] = ()) -> None:
         """Add `candidate` under `uri`. Raises PatternError for a uri that is not served."""
         pattern = read_uri(uri, self._with_parameters)
@@ -142,6 +154,10 @@ class PathIndex(Generic[C]):
 
     def _first(self, bucket: Any, request: Request) -> Item[C] | None:
         return first(bucket, request)
+
+    def _tried(self, bucket: Any, request: Request) -> Iterable[Item[C]]:
+        items: list[Item[C]] = bucket
+        return items
 
     def _items(self, bucket: Any) -> Iterable[Item[C]]:
         items: list[Item[C]] = bucket

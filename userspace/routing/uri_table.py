@@ -37,15 +37,23 @@ class HostBucket(Generic[C]):
 
     def first(self, request: Request) -> Item[C] | None:
         """Return the first, in the order of priorities, whose host and conditions hold."""
+        lists = self._lists(request)
+        if len(lists) == 1:
+            return first(lists[0], request)
+        return first(merge(*lists, key=key), request) if lists else None
+
+    def tried(self, request: Request) -> Iterable[Item[C]]:
+        """Those whose host holds, in the order of priorities."""
+        return merge(*self._lists(request), key=key)
+
+    def _lists(self, request: Request) -> list[list[Item[C]]]:
         lists: list[list[Item[C]]] = [self._any] if self._any else []
         if self._exact:
             names = {request.host, request.head.authority.lower()} if self._has_ports else (request.host,)
             lists += [self._exact[name] for name in names if name in self._exact]
         if self._suffixes:
             lists += self._suffixes.matching(request.host[::-1])
-        if len(lists) == 1:
-            return first(lists[0], request)
-        return first(merge(*lists, key=key), request) if lists else None
+        return lists
 
     def put(self, item: Item[C], hosts: Iterable[str]) -> None:
         """Add an item under each of `hosts`; none: any host."""
@@ -107,6 +115,10 @@ class HostedPathIndex(PathIndex[C]):
         found: Item[C] | None = bucket.first(request)
         return found
 
+    def _tried(self, bucket: Any, request: Request) -> Iterable[Item[C]]:
+        items: Iterable[Item[C]] = bucket.tried(request)
+        return items
+
 
 class UriTable(Generic[C]):
     """As RoutingTable. `with_parameters`: `:name` in a uri stands for a segment (`radixtree_uri_with_parameter`)."""
@@ -123,6 +135,10 @@ class UriTable(Generic[C]):
     def match(self, request: Request) -> C | None:
         """Return the route for a request, or None. May raise BodyWanted."""
         return self._index.match(request)
+
+    def candidates(self, request: Request) -> Iterator[C]:
+        """Those whose path, host and method fit, in the order in which `match` tries their conditions."""
+        return self._index.candidates(request)
 
     def add(self, hosts: Sequence[str], uris: Sequence[str], candidate: C) -> None:
         """Add a route under all its host patterns (none: any host) and paths."""

@@ -2,7 +2,8 @@ import pytest
 
 from control.model.route import Route
 from tests.requests import request
-from userspace.config.conditions import check_conditions, condition_of
+from userspace.config.conditions import check_conditions, condition_of, footprint_of_conditions
+from userspace.http.footprint import COOKIE, EXTRA, PEER, QUERY, Footprint
 
 
 def route(**fields: object) -> Route:
@@ -55,3 +56,19 @@ def test_the_client_is_who_plugins_say_it_is() -> None:
 def test_what_cannot_be_served_is_named_with_its_field(fields: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         check_conditions(route(**fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, Footprint()),
+        ({"remote_addr": "192.0.2.7"}, Footprint(PEER)),
+        ({"vars": ["OR", ["arg_a", "==", "1"], ["cookie_b", "!", "~~", "x"]]}, Footprint(QUERY | COOKIE)),
+        ({"vars": ["!AND", ["http_x_a", "==", "1"], ["http_x-a", "in", ["or", "b"]]]}, Footprint(EXTRA, "x-a")),
+        ({"vars": [["http_x_a", "==", "1"], ["http_x_b", "==", "1"]]}, None),
+        ({"vars": [["post_arg.a", "==", "1"]]}, None),
+        ({"filter_func": "function(vars) return vars.uri == '/a' end"}, None),
+    ],
+)
+def test_what_conditions_depend_on(fields: dict[str, object], expected: Footprint | None) -> None:
+    assert footprint_of_conditions(route(**fields)) == expected

@@ -46,6 +46,8 @@ def test_what_is_given_is_taken_and_the_rest_keeps_its_default() -> None:
         ({"real_ip_header": "X: y"}, "real_ip_header must be the name of a header"),
         ({"real_ip_from": ["nobody"]}, "real_ip_from: 'nobody'"),
         ({"router": "radixtree"}, "router must be one of radixtree_host_uri, radixtree_uri, radixtree_uri_with"),
+        ({"splice": "on"}, "splice must be one of auto, off, opaque"),
+        ({"splice_after": 0}, "splice_after must be between 1 and"),
         ({"router": ["radixtree_uri"]}, "router must be one of"),
         ({"delete_uri_tail_slash": 1}, "delete_uri_tail_slash must be true or false"),
         ({"request_limits": 5}, "request_limits must be an object"),

@@ -23,10 +23,6 @@ class BasicAuth(Filter):
         super().__init__(conf, env)
         self._challenge = (b"WWW-Authenticate", f'Basic realm="{conf["realm"]}"'.encode())
 
-    @classmethod
-    def footprint(cls, conf: Conf) -> frozenset[str] | None:
-        return frozenset(("authorization",))
-
     def rewrite(self, request: Request) -> Outcome:
         why = self._identify(request)
         if why is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from userspace.http.footprint import METHOD, Footprint
 from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
@@ -37,8 +38,8 @@ class ConsumerRestriction(Filter):
         )
 
     @classmethod
-    def footprint(cls, conf: Conf) -> frozenset[str] | None:
-        return frozenset(("method",))
+    def footprint(cls, conf: Conf) -> Footprint | None:
+        return Footprint(METHOD)
 
     def access(self, request: Request) -> Outcome:
         value = self._value(request)

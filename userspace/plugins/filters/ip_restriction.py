@@ -1,5 +1,6 @@
 """ip-restriction: which client addresses may pass."""
 
+from userspace.http.footprint import PEER, Footprint
 from userspace.http.request import Request
 from userspace.net import Networks
 from userspace.plugins.env import Env
@@ -17,8 +18,8 @@ class IpRestriction(Filter):
         self._refusal = Reply.json(conf["response_code"], {"message": conf["message"]})
 
     @classmethod
-    def footprint(cls, conf: Conf) -> frozenset[str] | None:
-        return frozenset()
+    def footprint(cls, conf: Conf) -> Footprint | None:
+        return Footprint(PEER)
 
     def access(self, request: Request) -> Outcome:
         return None if (request.remote_addr in self._listed) is self._is_allowing else self._refusal

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from userspace.http.footprint import PATH, Footprint
 from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.escape import escape_path
@@ -27,8 +28,8 @@ class Redirect(Filter):
             self._replacement = Replacement(conf["regex_uri"][1])
 
     @classmethod
-    def footprint(cls, conf: Conf) -> frozenset[str] | None:
-        return frozenset(("path", "query")) if "regex_uri" in conf else EVERY_REQUEST
+    def footprint(cls, conf: Conf) -> Footprint | None:
+        return Footprint(PATH) if "regex_uri" in conf and not conf.get("http_to_https") else EVERY_REQUEST
 
     def rewrite(self, request: Request) -> Outcome:
         status: int = self.conf["ret_code"]

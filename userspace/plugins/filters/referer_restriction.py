@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from userspace.http.footprint import Footprint, of_header
 from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
@@ -21,6 +22,10 @@ class RefererRestriction(Filter):
         self._is_allowing = "whitelist" in conf
         self._listed = Hosts(conf["whitelist" if self._is_allowing else "blacklist"])
         self._refusal = Reply.json(403, {"message": conf["message"]})
+
+    @classmethod
+    def footprint(cls, conf: Conf) -> Footprint | None:
+        return of_header("referer")
 
     def access(self, request: Request) -> Outcome:
         referer = request.var("http_referer")

@@ -1,5 +1,6 @@
 """ua-restriction: which User-Agents may pass."""
 
+from userspace.http.footprint import USER_AGENT, Footprint
 from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
@@ -17,8 +18,8 @@ class UaRestriction(Filter):
         self._refusal = Reply.json(403, {"message": conf["message"]})
 
     @classmethod
-    def footprint(cls, conf: Conf) -> frozenset[str] | None:
-        return frozenset(("user-agent",))
+    def footprint(cls, conf: Conf) -> Footprint | None:
+        return Footprint(USER_AGENT)
 
     def access(self, request: Request) -> Outcome:
         agents = request.header_values(b"user-agent")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from userspace.http.footprint import PATH, QUERY, Footprint
 from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
@@ -21,8 +22,8 @@ class UriBlocker(Filter):
         self._refusal = page(status) if message is None else Reply.json(status, {"error_msg": message})
 
     @classmethod
-    def footprint(cls, conf: Conf) -> frozenset[str] | None:
-        return frozenset(("path", "query"))
+    def footprint(cls, conf: Conf) -> Footprint | None:
+        return Footprint(PATH | QUERY)
 
     def rewrite(self, request: Request) -> Outcome:
         uri = request.var("request_uri") or ""
