@@ -39,6 +39,7 @@ enum direction {
 	DIRECTION_SPLICED = 3, /* the reply of a session that a splice took over: `target` is its
 				  index of `splices`, `target_generation` its generation, and there
 				  is no forward entry any more */
+	DIRECTION_ONLY = 4,    /* of a DSR VIP: what its targets answer does not pass here */
 };
 
 /* Bits of session.tcp_seen: what this direction has shown so far. */
@@ -55,8 +56,9 @@ enum tcp_seen {
 /* One direction of an FNAT session. `peer` is the flow of the other direction as that arrives;
  * together with the key it says everything about the rewrite: this direction leaves from
  * (peer.daddr, peer.dport) to (peer.saddr, peer.sport) in VPC peer.vni. Both directions are created
- * together by the datapath and removed together by the node (userspace/node/ageing.py). Counters
- * count packets as they arrive; *_ns is bpf_ktime_get_ns(). */
+ * together by the datapath and removed together by the node (userspace/node/ageing.py). One of
+ * DIRECTION_ONLY has no other half: its peer names its target as (saddr, sport), and nothing else.
+ * Counters count packets as they arrive; *_ns is bpf_ktime_get_ns(). */
 struct session {
 	struct flow peer;
 	__u8 direction;		 /* enum direction */
@@ -92,6 +94,9 @@ struct host_key {
 };
 _Static_assert(sizeof(struct host_key) == 20, "abi");
 
+/* In the place of a VNI, which has 24 bits: an L4 node's tunnel of DSR VIPs' packets. */
+#define DSR_VNI (1U << 24)
+
 /* Who may send into a VNI. The entry with a zero vtep says that the VNI exists at all. Key of
  * `vteps`. */
 struct vtep_key {
@@ -114,13 +119,20 @@ struct service_key {
 };
 _Static_assert(sizeof(struct service_key) == 20, "abi");
 
+/* How a VIP's packets reach its targets. */
+enum forwarding {
+	FORWARDING_FNAT = 0, /* translated to a local address, and back */
+	FORWARDING_DSR = 1,  /* unchanged, in a tunnel; the target answers the client itself */
+};
+
 /* `ring` is a slot of `rings`: slot r covers the entries r * RING_SIZE .. (r + 1) * RING_SIZE - 1.
  * A new ring is written to a free slot first and becomes the service's by this one update. */
 struct service {
 	__u32 ring;
 	__u32 account; /* index of `accounts` */
+	__u32 mode;    /* enum forwarding */
 };
-_Static_assert(sizeof(struct service) == 8, "abi");
+_Static_assert(sizeof(struct service) == 12, "abi");
 
 enum target_state {
 	TARGET_UP = 0,
@@ -129,16 +141,18 @@ enum target_state {
 
 /* Where a ring may send a session: a gateway, or a backend, in a VPC when vni is not 0. Index 0 is
  * never a target, so an unwritten ring entry is found out. An index that is used anew has another
- * generation: sessions of the one before are none of its. */
+ * generation: sessions of the one before are none of its. Probes name a target by its index: the
+ * last 16 bits of the address that they are sent to. */
 struct target {
 	struct addr addr;
+	struct addr vip; /* DSR: what its packets are for, and addr the far end of their tunnel */
 	__be16 port;
 	__u8 state; /* enum target_state */
 	__u8 pad;
 	__u32 vni;
 	__u32 generation;
 };
-_Static_assert(sizeof(struct target) == 28, "abi");
+_Static_assert(sizeof(struct target) == 44, "abi");
 
 /* What one VIP's port (L4 nodes) or one VPC (gateways) has carried. Per CPU; index 0 is everything
  * that belongs to none. */
@@ -154,6 +168,7 @@ enum owned {
 	OWNED_VIP = 1,
 	OWNED_LADDR = 2,
 	OWNED_TUNNEL = 3, /* VXLAN to this machine: never in the map */
+	OWNED_DSR = 4,	  /* a VIP that comes to this gateway through L4 nodes' tunnels */
 };
 
 /* The machine itself: the one entry of `machine`. */

@@ -2,43 +2,15 @@
  *
  * client -> VIP: session, or for a first packet a new one towards the target that the ring names;
  * leaves from a local address with the client's own in a TOA option. A target is a gateway or a
- * backend, classic or in a VPC. target -> local address: back to the client, from the VIP. Packets
- * for addresses that are not the datapath's pass. */
+ * backend, classic or in a VPC. target -> local address: back to the client, from the VIP. A DSR
+ * VIP's packets go unchanged (dsr.h). Packets for addresses that are not the datapath's pass. */
 #ifndef UNILB_L4_H
 #define UNILB_L4_H
 
 #include "decap.h"
-#include "forward.h"
+#include "dsr.h"
 #include "mss.h"
-#include "steer.h"
 #include "toa.h"
-
-/* True when the transport checksum holds the pseudo-header's sum alone: a virtual device left the
- * rest to the hardware, which would write it into whatever the packet has become. */
-static __always_inline int is_unsummed(ctx_t *ctx, const struct packet *pkt)
-{
-	u32 length = bpf_htons(pkt->ip_len - (pkt->l4 - pkt->l3));
-	__be16 csum = 0;
-	u64 pseudo;
-
-	pseudo = bpf_csum_diff(0, 0, (__be32 *)&pkt->flow.saddr, 32,
-			       length + bpf_htons(pkt->flow.proto));
-	return ctx_load(ctx, l4_csum_offset(pkt), &csum, 2) ||
-	       csum == (u16)~csum_add_u16(0xffff, (u32)pseudo);
-}
-
-/* Tells the sender that its packet is longer than `mtu`. Returns a verdict or a negative drop
- * reason. */
-static __always_inline int refuse_too_big(ctx_t *ctx, const struct packet *pkt, u32 mtu)
-{
-	struct route route = {};
-	struct flow back = reversed(&pkt->flow);
-
-	if (CTX_HAS_GSO(ctx) || is_unsummed(ctx, pkt) || !icmp_allowed() ||
-	    route_find(ctx, 0, &back, &route) || icmp_too_big(ctx, pkt, mtu))
-		return -DROP_TOO_BIG;
-	return route_send(ctx, &route);
-}
 
 /* The session's target is in a VPC: into its VNI. */
 static __always_inline int to_host(ctx_t *ctx, struct packet *pkt, const struct machine *machine,
@@ -63,24 +35,14 @@ static __always_inline int to_host(ctx_t *ctx, struct packet *pkt, const struct 
 	return forward_tunnel(ctx, machine, &host->vtep, pkt->ip_len + outer_len(&host->vtep));
 }
 
-static __always_inline int to_target(ctx_t *ctx, struct packet *pkt, const struct machine *machine)
+/* The session's target is a gateway or a classic backend. */
+static __always_inline int to_classic(ctx_t *ctx, struct packet *pkt, const struct machine *machine,
+				      const struct flow *peer, u8 is_untold)
 {
-	int reason = DROP_INTERNAL;
-	struct session *session;
+	struct flow onward = reversed(peer);
 	struct route route = {};
-	struct flow peer, onward;
-	u8 is_untold;
+	int reason;
 
-	session = vip_session(pkt, machine, &reason);
-	if (!session)
-		return -reason;
-	session_touch(session, pkt);
-	peer = session->peer;
-	is_untold = pkt->flow.proto == IPPROTO_TCP && !(session->tcp_seen & SEEN_PEER) &&
-		    !pkt->syn && !pkt->rst;
-	if (peer.vni)
-		return to_host(ctx, pkt, machine, &peer, session->tunnel_sport, is_untold);
-	onward = reversed(&peer);
 	reason = route_find(ctx, pkt->ip_len, &onward, &route);
 	if (reason == DROP_TOO_BIG)
 		return refuse_too_big(ctx, pkt, route.mtu);
@@ -88,9 +50,32 @@ static __always_inline int to_target(ctx_t *ctx, struct packet *pkt, const struc
 		return -reason;
 	if (is_untold && toa_write(ctx, pkt, machine->toa_kind, machine->mtu))
 		return -DROP_INTERNAL;
-	if (rewrite(ctx, pkt, &peer, 1))
+	if (rewrite(ctx, pkt, peer, 1))
 		return -DROP_INTERNAL;
 	return route_send(ctx, &route);
+}
+
+static __always_inline int to_target(ctx_t *ctx, struct packet *pkt, const struct machine *machine)
+{
+	int reason = DROP_INTERNAL;
+	struct session *session;
+	struct flow peer;
+	u8 is_untold;
+
+	session = vip_session(pkt, machine, &reason);
+	if (!session)
+		return -reason;
+	peer = session->peer;
+	if (session->direction == DIRECTION_ONLY) {
+		dsr_touch(session, pkt);
+		return dsr_send(ctx, pkt, machine, &peer.saddr, session->tunnel_sport);
+	}
+	session_touch(session, pkt);
+	is_untold = pkt->flow.proto == IPPROTO_TCP && !(session->tcp_seen & SEEN_PEER) &&
+		    !pkt->syn && !pkt->rst;
+	if (peer.vni)
+		return to_host(ctx, pkt, machine, &peer, session->tunnel_sport, is_untold);
+	return to_classic(ctx, pkt, machine, &peer, is_untold);
 }
 
 /* From a target to its client. The packet, out of whatever tunnel it came by, is `pkt`. */
@@ -110,6 +95,22 @@ static __always_inline int to_client(ctx_t *ctx, struct packet *pkt, const struc
 	if (rewrite(ctx, pkt, peer, 1))
 		return -DROP_INTERNAL;
 	return route_send(ctx, &route);
+}
+
+/* An ICMP error about what a DSR VIP's target had sent, to that target. Returns as dsr_sender(). */
+static __always_inline int error_to_target(ctx_t *ctx, struct packet *pkt,
+					   const struct machine *machine, int *verdict)
+{
+	struct quote quote = {};
+	struct addr to = {};
+	int reason = quote_read(ctx, pkt, &quote);
+
+	if (reason == DROP_NONE && !addr_equal(&quote.flow.saddr, &pkt->flow.daddr))
+		reason = DROP_ICMP_QUOTE;
+	reason = reason ?: dsr_sender(&quote, &to);
+	if (reason == DROP_NONE)
+		*verdict = dsr_send(ctx, pkt, machine, &to, tunnel_sport(&pkt->flow));
+	return reason;
 }
 
 /* An ICMP error about a session's packet, to the session's other end. */
@@ -172,7 +173,7 @@ static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 	struct machine *self;
 	u32 zero = 0, ours, tunnel_len = 0;
 	struct flow peer;
-	int parsed, reason = 0;
+	int parsed, reason = 0, verdict = 0;
 
 	pull(ctx, PARSE_LEN);
 	parsed =
@@ -196,6 +197,8 @@ static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 	if (parsed == PARSED_ICMP_ERROR) {
 		if (ours == OWNED_TUNNEL)
 			reason = decap(ctx, &room->outer, pkt);
+		if (ours == OWNED_VIP && error_to_target(ctx, pkt, self, &verdict) == DROP_NONE)
+			return verdict;
 		return reason ? -reason : error_onward(ctx, pkt);
 	}
 	if (ours == OWNED_VIP)

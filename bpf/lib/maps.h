@@ -24,7 +24,8 @@ BPF_TABLE_PINNED("hash", struct addr, struct endpoint, endpoints, MAX_ENDPOINTS,
  * value's addr is the unique IP. Written by the node. */
 BPF_TABLE_PINNED("hash", struct host_key, struct endpoint, hosts, MAX_ENDPOINTS, PIN_DIR "/hosts");
 
-/* (VTEP, VNI) pairs that may send to this gateway, with what they sent. Written by the node. */
+/* (VTEP, VNI) pairs that may send to this gateway, with what they sent; with DSR_VNI the L4 nodes
+ * that send for DSR VIPs. Written by the node. */
 BPF_TABLE_PINNED("hash", struct vtep_key, struct traffic, vteps, MAX_ENDPOINTS, PIN_DIR "/vteps");
 
 /* VIP:port -> service, the rings that services point to, and the targets that rings name. Written

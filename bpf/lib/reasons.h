@@ -55,6 +55,9 @@ enum event {
 	EVENT_ICMP_LIMITED, /* not sent: the second's budget was spent */
 	EVENT_PATH_MTU,	    /* learnt from the underlay */
 	EVENT_ECHO,	    /* a VIP answered a ping */
+	EVENT_DSR_SENT,	    /* a client's packet went to its target in a tunnel */
+	EVENT_DSR_TAKEN,    /* and came out of it at a gateway */
+	EVENT_RING_ONLY, /* of those sent: by the ring, as no session was found or could be kept */
 	EVENTS,
 };
 

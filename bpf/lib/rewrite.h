@@ -82,6 +82,19 @@ static __always_inline int rewrite_addresses(ctx_t *ctx, const struct packet *pk
 	return err ?: ctx_store(ctx, pkt->l3 + IPV4_TTL, &ttl, 1);
 }
 
+/* Lowers the TTL by one. Returns 0 or a negative errno. */
+static __always_inline int rewrite_ttl(ctx_t *ctx, const struct packet *pkt)
+{
+	u8 ttl = pkt->ttl - 1;
+	int err;
+
+	if (pkt->v6)
+		return ctx_store_unbalanced(ctx, pkt->l3 + IPV6_HOPS, &ttl, 1);
+	err = ctx_csum_l3(ctx, pkt->l3 + IPV4_CSUM, bpf_htons((u16)(pkt->ttl << 8)),
+			  bpf_htons((u16)(ttl << 8)), 2);
+	return err ?: ctx_store(ctx, pkt->l3 + IPV4_TTL, &ttl, 1);
+}
+
 /* Makes the packet leave as the other end of `peer`: from (peer.daddr, peer.dport) to (peer.saddr,
  * peer.sport), with its TTL lowered by `hops`. Returns 0, or a negative errno when a header could
  * not be made writable. */

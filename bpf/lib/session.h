@@ -35,6 +35,11 @@ static __always_inline u32 flow_hash(const struct flow *flow)
 	return hash ^ (hash >> 16);
 }
 
+static __always_inline __be16 tunnel_sport(const struct flow *flow)
+{
+	return bpf_htons(TUNNEL_SPORT_MIN + (flow_hash(flow) & TUNNEL_SPORT_MASK));
+}
+
 /* A reset counts from the number that its receiver expects next and a little beyond (RFC 5961
  * section 3): who cannot see the connection shall not shorten its session. */
 #define RST_WINDOW (1 << 20)
@@ -175,8 +180,7 @@ static __always_inline int session_open(const struct packet *pkt, struct flow *r
 	int err;
 
 	session->created_ns = session->last_seen_ns = bpf_ktime_get_ns();
-	session->tunnel_sport =
-	    bpf_htons(TUNNEL_SPORT_MIN + (flow_hash(&pkt->flow) & TUNNEL_SPORT_MASK));
+	session->tunnel_sport = tunnel_sport(&pkt->flow);
 	session->direction = DIRECTION_REPLY;
 	session->peer = pkt->flow;
 	reason = claim_port(&pkt->flow, reply, machine, session);

@@ -45,6 +45,44 @@ static __always_inline int error_from_vpc(ctx_t *ctx, const struct packet *outer
 	return deliver(ctx, machine);
 }
 
+/* Gives the device a packet out of a DSR VIP's tunnel as if it had just received it. */
+static __always_inline int arrive(ctx_t *ctx)
+{
+#ifdef UNILB_XDP
+	return XDP_PASS;
+#else
+	/* Passed on, the stack would still take it for what the outer header was. */
+	return bpf_redirect(ctx->ifindex, BPF_F_INGRESS);
+#endif
+}
+
+/* A client's packet to a DSR VIP, in an L4 node's tunnel. */
+static __always_inline int from_l4(ctx_t *ctx, const struct packet *outer, struct packet *inner)
+{
+	u32 *role;
+	int parsed, reason;
+
+	reason = vtep_check(outer, DSR_VNI);
+	if (reason)
+		return -reason;
+	pull(ctx, GUE_END + IPV6_LEN + TCP_MIN_LEN);
+	parsed =
+	    gue_parse((void *)(long)ctx->data, (void *)(long)ctx->data_end, ctx_len(ctx), inner);
+	if (parsed != PARSED_OK && parsed != PARSED_ICMP_ERROR)
+		return -unparsed_reason(parsed);
+	role = owned.lookup(&inner->flow.daddr);
+	if (!role || *role != OWNED_DSR)
+		return -DROP_NO_SERVICE;
+	if (ecn_lost(outer->tos, inner->tos))
+		return -DROP_ECN;
+	if (gue_pop(ctx, inner))
+		return -DROP_ENCAP;
+	if (ecn_decap(ctx, inner, outer->tos))
+		return -DROP_INTERNAL;
+	count(EVENT_DSR_TAKEN);
+	return arrive(ctx);
+}
+
 /* Returns a verdict or a negative drop reason. */
 static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct packet *inner)
 {
@@ -60,6 +98,8 @@ static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct pac
 	self = machine.lookup(&zero);
 	if (!self)
 		return VERDICT_PASS;
+	if (parsed == PARSED_OK && is_gue(outer, self))
+		return from_l4(ctx, outer, inner);
 	if (!is_tunnel(outer, parsed, self)) {
 		if (parsed == PARSED_ICMP_ERROR && is_ours(outer, self))
 			path_mtu_learn(ctx, outer, self);

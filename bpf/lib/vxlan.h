@@ -6,6 +6,7 @@
 #ifndef UNILB_VXLAN_H
 #define UNILB_VXLAN_H
 
+#include "gue.h"
 #include "icmp.h"
 #include "outer.h"
 #include "verdict.h"
@@ -162,7 +163,7 @@ static __always_inline u32 icmp_mtu(ctx_t *ctx, const struct packet *pkt)
 		   : 0;
 }
 
-/* Learns from such an error about a VXLAN packet of ours. Nobody else would: the kernel has no
+/* Learns from such an error about a tunnel packet of ours. Nobody else would: the kernel has no
  * socket of that port. The stack gets the packet as well. */
 static __always_inline void path_mtu_learn(ctx_t *ctx, const struct packet *pkt,
 					   const struct machine *machine)
@@ -172,7 +173,8 @@ static __always_inline void path_mtu_learn(ctx_t *ctx, const struct packet *pkt,
 
 	if (learnt.mtu < (pkt->v6 ? IPV6_MTU_MIN : PATH_MTU_MIN) || learnt.mtu >= machine->mtu ||
 	    quote_read(ctx, pkt, &quote) || quote.flow.proto != IPPROTO_UDP ||
-	    quote.flow.dport != bpf_htons(VXLAN_PORT) ||
+	    (quote.flow.dport != bpf_htons(VXLAN_PORT) &&
+	     quote.flow.dport != bpf_htons(GUE_PORT)) ||
 	    !addr_equal(&quote.flow.saddr, underlay(machine, &quote.flow.daddr)))
 		return;
 	learnt.learnt_ns = bpf_ktime_get_ns();
@@ -180,18 +182,26 @@ static __always_inline void path_mtu_learn(ctx_t *ctx, const struct packet *pkt,
 	count(EVENT_PATH_MTU);
 }
 
+/* Returns how long a packet may be to fit, with `extra` bytes before it, through a device of `mtu`
+ * bytes and what is known of the way to `to`. */
+static __always_inline u32 tunnel_mtu(const struct addr *to, u32 mtu, u32 extra)
+{
+	struct path_mtu *path = path_mtus.lookup((struct addr *)to);
+
+	if (path && path->mtu < mtu && bpf_ktime_get_ns() - path->learnt_ns < PATH_MTU_NS)
+		mtu = path->mtu;
+	return mtu - extra;
+}
+
 /* Returns how long an inner packet to this endpoint may be, or 0 when one of `len` bytes will do.
  * An IPv6 packet of its least MTU always will: its sender would not make it shorter (RFC 8200). */
 static __always_inline u32 vxlan_exceeds(const struct endpoint *endpoint, u32 len, u8 v6)
 {
-	u32 extra = outer_len(&endpoint->vtep), mtu = endpoint->mtu;
-	struct path_mtu *path;
+	u32 extra = outer_len(&endpoint->vtep), mtu;
 
 	if (len + extra <= PATH_MTU_MIN)
 		return 0;
-	path = path_mtus.lookup((struct addr *)&endpoint->vtep);
-	if (path && path->mtu - extra < mtu && bpf_ktime_get_ns() - path->learnt_ns < PATH_MTU_NS)
-		mtu = path->mtu - extra;
+	mtu = tunnel_mtu(&endpoint->vtep, endpoint->mtu + extra, extra);
 	if (v6 && mtu < IPV6_MTU_MIN)
 		mtu = IPV6_MTU_MIN;
 	return len > mtu ? mtu : 0;

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.bpf import (
+    dsr_rows,
     gateway_icmp_rows,
     gateway_rows,
     l4_icmp_rows,
@@ -52,6 +53,9 @@ GROUPS = {
         "l4_xdp",
         (*l4_rows.CASES, *l4_ipv6_rows.ROWS, *l4_udp_rows.ROWS, *l4_icmp_rows.ROWS, *l4_vpc_rows.ROWS),
     ),
+    "dsr_l4": Group("l4", "l4_ingress", "l4_xdp", (*dsr_rows.TO_TARGET, *dsr_rows.AT_L4)),
+    "dsr_gateway": Group("gateway", "vxlan_ingress", None, tuple(dsr_rows.AT_GATEWAY)),  # XDP: test_dsr.py
+    "dsr_answer": Group("gateway", "dsr_egress", None, tuple(dsr_rows.ANSWERS)),
     "egress": Group(
         "gateway", "vpc_egress", None, (*gateway_rows.EGRESS, *gateway_icmp_rows.EGRESS, *vxlan6_rows.EGRESS)
     ),
@@ -71,7 +75,7 @@ WAYS = (
     Way("xdp_swapped", "xdp", swapped=True),
 )
 # A packet that grew or was cut is no longer CHECKSUM_COMPLETE (__skb_grow_rcsum), and the kernel's check does not ask.
-RESIZED = {Event.TOA_WRITTEN, Event.ICMP_TOO_BIG, Event.ENCAP}
+RESIZED = {Event.TOA_WRITTEN, Event.ICMP_TOO_BIG, Event.ENCAP, Event.DSR_SENT}
 
 
 def every() -> Iterator[tuple[Group, Way, Case]]:

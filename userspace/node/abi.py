@@ -11,6 +11,7 @@ be16 = c_uint16.__ctype_be__
 
 ABI_VERSION = 3
 RING_SIZE = 16381
+DSR_VNI = 1 << 24
 
 
 class Addr(Structure):
@@ -86,16 +87,17 @@ class ServiceKey(Structure):
 
 
 class Service(Structure):
-    """ring is a slot of RING_SIZE entries in the map `rings`."""
+    """ring is a slot of RING_SIZE entries in the map `rings`; mode is a Forwarding."""
 
-    _fields_ = [("ring", c_uint32), ("account", c_uint32)]
+    _fields_ = [("ring", c_uint32), ("account", c_uint32), ("mode", c_uint32)]
 
 
 class Target(Structure):
-    """vni 0 outside every VPC; generation tells one use of an index from the next."""
+    """vni 0 outside every VPC; vip zero but for DSR; generation tells one use of an index from the next."""
 
     _fields_ = [
         ("addr", Addr),
+        ("vip", Addr),
         ("port", be16),
         ("state", c_uint8),
         ("pad", c_uint8),
@@ -166,6 +168,7 @@ class Direction(IntEnum):
     FORWARD = 1
     REPLY = 2
     SPLICED = 3
+    ONLY = 4
 
 
 class TcpSeen(IntFlag):
@@ -182,6 +185,12 @@ class Owned(IntEnum):
     VIP = 1
     LADDR = 2
     TUNNEL = 3
+    DSR = 4
+
+
+class Forwarding(IntEnum):
+    FNAT = 0
+    DSR = 1
 
 
 class TargetState(IntEnum):
@@ -235,6 +244,9 @@ class Event(IntEnum):
     ICMP_LIMITED = 12
     PATH_MTU = 13
     ECHO = 14
+    DSR_SENT = 15
+    DSR_TAKEN = 16
+    RING_ONLY = 17
 
 
 STRUCTS: dict[str, type[Structure]] = {
@@ -261,6 +273,7 @@ ENUMS: dict[str, tuple[type[IntEnum] | type[IntFlag], str]] = {
     "direction": (Direction, "DIRECTION_"),
     "tcp_seen": (TcpSeen, "SEEN_"),
     "owned": (Owned, "OWNED_"),
+    "forwarding": (Forwarding, "FORWARDING_"),
     "target_state": (TargetState, "TARGET_"),
     "drop_reason": (DropReason, "DROP_"),
     "event": (Event, "EVENT_"),

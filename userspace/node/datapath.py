@@ -46,12 +46,14 @@ TOA = (
     Program("sock_toa.c", "toa_peername", "cgroup_sock_addr", AttachType.CGROUP_INET4_GETPEERNAME, "cgroup"),
     Program("sock_toa.c", "toa_peername6", "cgroup_sock_addr", AttachType.CGROUP_INET6_GETPEERNAME, "cgroup"),
 )
+_DSR_EGRESS = Program("tc_dsr.c", "dsr_egress", "sched_cls", AttachType.TCX_EGRESS, "underlay")
 _VPC_EGRESS = Program("tc_gateway.c", "vpc_egress", "sched_cls", AttachType.TCX_EGRESS, "vpc")
 ROLES: dict[str, tuple[Program, ...]] = {
     "l4": (Program("tc_l4.c", "l4_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),),
     "gateway": (
         _VPC_EGRESS,
         Program("tc_gateway.c", "vxlan_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),
+        _DSR_EGRESS,
         *TOA,
     ),
     "toa": TOA,
@@ -65,6 +67,7 @@ XDP_ROLES = {
     "gateway": (
         _VPC_EGRESS,
         Program("xdp_gateway.c", "vxlan_xdp", "xdp", AttachType.XDP, "underlay"),
+        _DSR_EGRESS,
         *TOA,
     ),
     "toa": TOA,

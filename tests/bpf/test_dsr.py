@@ -1,0 +1,124 @@
+"""DSR beyond its rows: out of the tunnel on XDP, what sessions are left, full tables, the MTU of the way."""
+
+import random
+
+import pytest
+from scapy.layers.inet import ICMP, IP
+from scapy.packet import Raw
+
+from tests.bpf.conftest import Datapaths
+from tests.bpf.dsr_rows import (
+    AT_GATEWAY,
+    CLIENT,
+    KNOWN,
+    PUBLISHED,
+    TAKES,
+    TO_TARGET,
+    VIP,
+    client,
+)
+from tests.packets import (
+    TC_ACT_OK,
+    TC_ACT_REDIRECT,
+    TC_ACT_SHOT,
+    Case,
+    arrives,
+    clear,
+    damaged,
+    flow,
+    run,
+    run_case,
+)
+from userspace.node import abi
+from userspace.node.abi import Direction, Event, TcpSeen
+from userspace.node.datapath import Datapath
+
+pytestmark = pytest.mark.bpf
+into = pytest.mark.parametrize("case", AT_GATEWAY, ids=lambda case: case.name)
+
+
+@pytest.fixture(scope="module")
+def gateway_on_xdp(datapaths: Datapaths) -> Datapath:
+    return datapaths("gateway", "xdp", False)
+
+
+@into
+def test_out_of_the_tunnel_on_xdp(gateway_on_xdp: Datapath, ifindex: int, case: Case) -> None:
+    """The stack takes it there and then."""
+    verdict = TC_ACT_OK if case.verdict == TC_ACT_REDIRECT else case.verdict
+    passed = Case(case.name, case.packet_in, verdict, case.packet_out, case.before, case.counters)
+    run_case(passed, gateway_on_xdp.programs["vxlan_xdp"], gateway_on_xdp.tables, ifindex, is_xdp=True)
+
+
+@pytest.mark.parametrize("is_xdp", [False, True], ids=["tc", "xdp"])
+def test_a_damaged_tunnel_packet_never_aborts(
+    gateway: Datapath, gateway_on_xdp: Datapath, ifindex: int, is_xdp: bool
+) -> None:
+    loaded, name = (gateway_on_xdp, "vxlan_xdp") if is_xdp else (gateway, "vxlan_ingress")
+    rng = random.Random(11)
+    clear(loaded.tables)
+    for entry in TAKES:
+        loaded.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+    corpus = [bytes(case.packet_in) for case in AT_GATEWAY]
+    seen = set()
+    for _ in range(2000):
+        packet = damaged(rng.choice(corpus), rng, least=34)
+        seen.add(run(loaded.programs[name], packet, ifindex, is_xdp=is_xdp).verdict)
+    assert TC_ACT_SHOT in seen and seen <= {TC_ACT_OK, TC_ACT_SHOT, TC_ACT_REDIRECT}
+
+
+def entries(loaded: Datapath) -> dict[bytes, abi.Session]:
+    return {bytes(k): abi.Session.from_buffer_copy(v) for k, v in loaded.tables["sessions"].items()}
+
+
+def test_a_session_is_one_entry_that_knows_its_target(l4: Datapath, ifindex: int) -> None:
+    run_case(TO_TARGET[0], l4.programs["l4_ingress"], l4.tables, ifindex)
+    assert list(entries(l4)) == [bytes(flow(CLIENT, 4210, VIP, 80))]
+    session = entries(l4)[bytes(flow(CLIENT, 4210, VIP, 80))]
+    assert (session.direction, session.target, session.packets, session.bytes) == (Direction.ONLY, 1, 1, 40)
+    assert (abi.text(session.peer.saddr), session.peer.sport) == ("10.1.0.11", 80)
+    assert session.tcp_seen == TcpSeen.SYN
+
+
+def test_who_speaks_after_his_syn_has_been_answered(l4: Datapath, ifindex: int) -> None:
+    """No answer passes an L4 node: without this, an established session would age as one that opens."""
+    opened = next(case for case in TO_TARGET if case.name == "nor does a retransmitted SYN").before
+    acked = Case("", arrives(client("A", ack=77)), TC_ACT_REDIRECT, None, opened, {Event.DSR_SENT: 1})
+    run_case(acked, l4.programs["l4_ingress"], l4.tables, ifindex)
+    (session,) = entries(l4).values()
+    assert session.tcp_seen == TcpSeen.SYN | TcpSeen.DATA | TcpSeen.PEER
+    assert session.ack == 77
+
+
+def test_a_segment_without_a_session_leaves_none_behind(l4: Datapath, ifindex: int) -> None:
+    """Or any client could fill the table by what is no first packet."""
+    case = Case("", arrives(client("A")), TC_ACT_REDIRECT, None, PUBLISHED, {Event.DSR_SENT: 1, Event.RING_ONLY: 1})
+    run_case(case, l4.programs["l4_ingress"], l4.tables, ifindex)
+    assert entries(l4) == {}
+
+
+def test_a_full_table_refuses_no_client(l4: Datapath, ifindex: int) -> None:
+    clear(l4.tables)
+    capacity = l4.tables["sessions"].shape.max_entries
+    value = bytes(abi.Session())
+    l4.tables["sessions"].put_many((bytes(flow("192.0.2.1", i, "192.0.2.2", 1)), value) for i in range(capacity))
+    for entry in PUBLISHED:
+        l4.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+    before = l4.tables["events"].totals(len(Event))
+    assert run(l4.programs["l4_ingress"], bytes(arrives(client("S"))), ifindex).verdict == TC_ACT_REDIRECT
+    after = l4.tables["events"].totals(len(Event))
+    assert {Event(i) for i in range(len(Event)) if after[i] > before[i]} == {Event.DSR_SENT, Event.RING_ONLY}
+    clear(l4.tables)
+
+
+def test_what_routers_say_of_the_tunnel_bounds_what_goes_into_it(l4: Datapath, ifindex: int) -> None:
+    clear(l4.tables)
+    for entry in KNOWN:
+        l4.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+    ours = bytes(TO_TARGET[2].packet_out)[:48]
+    said = arrives(IP(src="10.0.0.1", dst="10.0.0.10") / ICMP(type=3, code=4, nexthopmtu=1400) / Raw(ours))
+    assert run(l4.programs["l4_ingress"], bytes(said), ifindex).verdict == TC_ACT_OK
+    longest = client("A", b"x" * (1400 - 28 - 40))
+    assert len(run(l4.programs["l4_ingress"], bytes(arrives(longest)), ifindex).packet) == 14 + 1400
+    refused = run(l4.programs["l4_ingress"], bytes(arrives(client("A", b"x" * (1400 - 28 - 39)))), ifindex)
+    assert IP(refused.packet[14:])[ICMP].nexthopmtu == 1372
