@@ -10,6 +10,7 @@ from control.model.schema import check_configuration, compile_schema
 
 MAX_TARGETS = 1024
 STATES = ("up", "drain", "down")
+MODES = ("fnat", "dsr")
 
 TARGET = {
     "type": "object",
@@ -31,6 +32,7 @@ SCHEMA = {
         "address": ADDRESS,
         "port": PORT,
         "protocol": {"type": "string", "enum": ["tcp", "udp"]},
+        "mode": {"type": "string", "enum": list(MODES)},
         "targets": {"type": "array", "items": TARGET, "maxItems": MAX_TARGETS},
     },
     "required": ["port", "targets"],
@@ -42,6 +44,7 @@ _check = compile_schema(SCHEMA)
 @dataclass(frozen=True, slots=True)
 class VipTarget:
     """A gateway (`node` is its id), or a backend: an `address` of the VIP's family, with `vpc_id` one inside that VPC.
+    In mode "dsr" an `address` is the IPv4 end of a tunnel, whatever the VIP's family.
 
     state: "up"; "drain" takes no new sessions, as does weight 0, and keeps its own; "down" ends those as well.
     """
@@ -57,13 +60,15 @@ class VipTarget:
 @dataclass(frozen=True, slots=True)
 class Vip:
     """`address`:`port` in `protocol` ("tcp" or "udp") goes to `targets`. `address`: "" until the control plane has
-    allocated it, from a pool of IPv4."""
+    allocated it, from a pool of IPv4. `mode`: "fnat", translated both ways with the client's address in a TOA option;
+    or "dsr", unchanged in a tunnel to targets that have the VIP's address and answer the client themselves."""
 
     id: str
     address: str
     port: int
     protocol: str
     targets: tuple[VipTarget, ...]
+    mode: str = "fnat"
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -71,17 +76,23 @@ class Vip:
         check_configuration(_check, doc)
         assert isinstance(doc, dict)
         address = unicast_any(doc["address"], "address") if "address" in doc else None
+        port, mode = int(doc["port"]), doc.get("mode", "fnat")
+        family = address.version if address else 4
         return cls(
             id=text_of_id(doc["id"]) if id is None and "id" in doc else id or "",
             address=str(address) if address else "",
-            port=int(doc["port"]),
+            port=port,
             protocol=doc.get("protocol", "tcp"),
-            targets=_targets(doc["targets"], address.version if address else 4),
+            targets=_targets(doc["targets"], family, port if mode == "dsr" else 0),
+            mode=mode,
         )
 
 
-def _targets(docs: list[Mapping[str, Any]], family: int) -> tuple[VipTarget, ...]:
-    targets = tuple(_target(doc, family) for doc in docs)
+def _targets(docs: list[Mapping[str, Any]], family: int, dsr_port: int) -> tuple[VipTarget, ...]:
+    """dsr_port: the VIP's in mode "dsr", else 0."""
+    for doc in docs if dsr_port else ():
+        _check_dsr(doc, dsr_port)
+    targets = tuple(_target(doc, 4 if dsr_port else family) for doc in docs)
     seen: set[tuple[str, str, str, int]] = set()
     for target in targets:
         place = (target.node, target.vpc_id, target.address, target.port)
@@ -89,6 +100,15 @@ def _targets(docs: list[Mapping[str, Any]], family: int) -> tuple[VipTarget, ...
             raise bad_field("targets", f"{_name(target)} port {target.port} is listed twice")
         seen.add(place)
     return targets
+
+
+def _check_dsr(doc: Mapping[str, Any], port: int) -> None:
+    if "vpc_id" in doc:
+        raise bad_field("targets", 'mode "dsr" has no targets in a VPC: they could not answer the client')
+    if int(doc["port"]) != port:
+        raise bad_field("targets", f'in mode "dsr" the port of each target is the VIP\'s, {port}')
+    if "address" in doc and unicast_any(doc["address"], "targets").version != 4:
+        raise bad_field("targets", f'{doc["address"]}: in mode "dsr" a target is an IPv4 address, where a tunnel ends')
 
 
 def _target(doc: Mapping[str, Any], family: int) -> VipTarget:

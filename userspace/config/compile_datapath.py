@@ -23,11 +23,13 @@ class EndpointPlan:
 
 
 class TargetPlan(NamedTuple):
-    """Where the L4 tier may send a session; vni 0 outside every VPC."""
+    """Where the L4 tier may send a session; vni 0 outside every VPC. vip: in mode "dsr", what its packets are for; the
+    address is then where their tunnel ends."""
 
     address: str
     port: int
     vni: int = 0
+    vip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class DatapathPlan:
 
     endpoints: by unique IP. hosts: the same by (address in the VPC, VNI), on L4 nodes, with the unique IP. vteps:
     (vtep, vni); vtep None marks the VNI as known. services: weight by target, by (VIP, port, protocol number). down:
-    targets whose sessions end. laddrs: in order, sessions are opened from them.
+    targets whose sessions end. laddrs: in order, sessions are opened from them. dsr: of a gateway, the VIPs that come
+    to it in tunnels; tunnellers: the L4 nodes that may send them.
     """
 
     endpoints: Mapping[str, EndpointPlan] = field(default_factory=dict)
@@ -47,6 +50,8 @@ class DatapathPlan:
     vips: frozenset[str] = frozenset()
     laddrs: tuple[str, ...] = ()
     toa_trusted: frozenset[str] = frozenset()
+    dsr: frozenset[str] = frozenset()
+    tunnellers: frozenset[str] = frozenset()
     port_min: int = 1024
     port_max: int = 65535
 
@@ -58,15 +63,23 @@ def compile_datapath(
     is no endpoint of its VPC is left out: its session would go nowhere."""
     if me.role == "l4":
         return _l4(me, nodes, vpcs, vips)
+    dsr = frozenset(vip.address for vip in vips.values() if vip.address and _is_dsr_target(me, vip))
+    l4_nodes = [node for node in nodes.values() if node.role == "l4"]
     return DatapathPlan(
         endpoints={e.unique_ip: _endpoint(vpc, e) for vpc in vpcs.values() for e in vpc.endpoints.values()},
         vteps=_vteps((vpc, e) for vpc in vpcs.values() for e in vpc.endpoints.values())
         | {(None, vpc.vni) for vpc in vpcs.values()},
         laddrs=me.laddrs,
-        toa_trusted=frozenset(laddr for node in nodes.values() if node.role == "l4" for laddr in node.laddrs),
+        toa_trusted=frozenset(laddr for node in l4_nodes for laddr in node.laddrs),
+        dsr=dsr,
+        tunnellers=frozenset(node.address for node in l4_nodes) if dsr else frozenset(),
         port_min=me.port_min,
         port_max=me.port_max,
     )
+
+
+def _is_dsr_target(me: Node, vip: Vip) -> bool:
+    return vip.mode == "dsr" and any(me.id == t.node if t.node else me.address == t.address for t in vip.targets)
 
 
 def _l4(me: Node, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc], vips: Mapping[str, Vip]) -> DatapathPlan:
@@ -97,16 +110,17 @@ def _l4(me: Node, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc], vips: Mapp
 
 
 def _place(vip: Vip, target: VipTarget, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc]) -> TargetPlan | None:
+    vip_of = vip.address if vip.mode == "dsr" else ""
     if target.vpc_id:
         vpc = vpcs.get(target.vpc_id)
         return TargetPlan(target.address, target.port, vpc.vni) if vpc and target.address in vpc.endpoints else None
     if target.address:
-        return TargetPlan(target.address, target.port)
+        return TargetPlan(target.address, target.port, vip=vip_of)
     node = nodes.get(target.node)
     if node is None or node.role != "gateway":
         return None
-    address = node.address6 if ":" in vip.address else node.address
-    return TargetPlan(address, target.port) if address else None
+    address = node.address6 if ":" in vip.address and not vip_of else node.address
+    return TargetPlan(address, target.port, vip=vip_of) if address else None
 
 
 def _endpoint(vpc: Vpc, endpoint: VpcEndpoint) -> EndpointPlan:

@@ -63,3 +63,27 @@ def test_one_backend_is_listed_once() -> None:
     target = {"address": "10.1.0.21", "port": 5432}
     with pytest.raises(ModelError, match=re.escape("address 10.1.0.21 port 5432 is listed twice")):
         Vip.from_json({"address": "10.100.0.11", "port": 5432, "targets": [target, target]}, "v")
+
+
+def test_a_dsr_vips_targets_are_tunnel_ends_of_ipv4() -> None:
+    targets = [{"node": "gw1", "port": 80}, {"address": "10.1.0.21", "port": 80}]
+    vip = Vip.from_json({"address": "2001:db8::1", "port": 80, "mode": "dsr", "targets": targets}, "d")
+    assert (vip.mode, vip.targets) == ("dsr", (VipTarget("gw1", 80), VipTarget("", 80, address="10.1.0.21")))
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ({"node": "gw1", "port": 8080}, 'in mode "dsr" the port of each target is the VIP\'s, 80'),
+        ({"address": "2001:db8::2", "port": 80}, '2001:db8::2: in mode "dsr" a target is an IPv4 address'),
+        ({"address": "192.168.0.1", "vpc_id": "blue", "port": 80}, 'mode "dsr" has no targets in a VPC'),
+    ],
+)
+def test_what_dsr_cannot_do_is_refused(target: dict[str, object], says: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(says)):
+        Vip.from_json({"address": "2001:db8::1", "port": 80, "mode": "dsr", "targets": [target]}, "d")
+
+
+def test_a_mode_is_fnat_or_dsr() -> None:
+    with pytest.raises(ModelError, match="mode"):
+        Vip.from_json({"address": "10.100.0.10", "port": 80, "mode": "tunnel", "targets": []}, "d")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from control.model.node import Node
 from control.model.vip import Vip, VipTarget
 from control.model.vpc import Vpc, VpcEndpoint
-from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, compile_datapath
+from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan, compile_datapath
 
 L4 = Node("l4", "l4", "a", "10.0.0.10", ("10.100.1.1", "10.100.1.2"))
 GW1 = Node("gw1", "gateway", "a", "10.1.0.11", ("198.18.1.1",), 2000, 3000)
@@ -64,7 +64,7 @@ def test_an_l4_node_steers_vips_to_gateways_by_address() -> None:
     vip = Vip("public", "10.100.0.10", 80, "tcp", (VipTarget("gw1", 80, 2), VipTarget("gw2", 8080)))
     plan = compile_datapath(L4, NODES, VPCS, {"public": vip})
     assert plan == DatapathPlan(
-        services={("10.100.0.10", 80, 6): {("10.1.0.11", 80, 0): 2, ("10.2.0.12", 8080, 0): 1}},
+        services={("10.100.0.10", 80, 6): {TargetPlan("10.1.0.11", 80): 2, TargetPlan("10.2.0.12", 8080): 1}},
         vips=frozenset({"10.100.0.10"}),
         laddrs=("10.100.1.1", "10.100.1.2"),
     )
@@ -84,7 +84,9 @@ def test_an_l4_node_steers_straight_to_backends_classic_and_in_a_vpc() -> None:
         "db", "10.100.0.11", 5432, "tcp", (backend("10.1.0.21"), backend("192.168.0.10", vpc_id="blue", weight=3))
     )
     plan = compile_datapath(L4, NODES, VPCS, {"db": vip})
-    assert plan.services == {("10.100.0.11", 5432, 6): {("10.1.0.21", 5432, 0): 1, ("192.168.0.10", 5432, 10010): 3}}
+    assert plan.services == {
+        ("10.100.0.11", 5432, 6): {TargetPlan("10.1.0.21", 5432): 1, TargetPlan("192.168.0.10", 5432, 10010): 3}
+    }
     assert plan.hosts == {
         ("192.168.0.10", 10010): (
             "100.64.0.1",
@@ -116,12 +118,43 @@ def test_a_draining_target_and_one_that_is_down_take_nothing_new() -> None:
         "v", "10.100.0.10", 80, "tcp", (VipTarget("gw1", 80, 5, state="drain"), VipTarget("gw2", 80, 5, state="down"))
     )
     plan = compile_datapath(L4, NODES, {}, {"v": vip})
-    assert plan.services == {("10.100.0.10", 80, 6): {("10.1.0.11", 80, 0): 0, ("10.2.0.12", 80, 0): 0}}
-    assert plan.down == {("10.2.0.12", 80, 0)}
+    assert plan.services == {("10.100.0.10", 80, 6): {TargetPlan("10.1.0.11", 80): 0, TargetPlan("10.2.0.12", 80): 0}}
+    assert plan.down == {TargetPlan("10.2.0.12", 80)}
 
 
 def test_an_ipv6_vip_finds_gateways_by_their_ipv6_address() -> None:
     nodes = NODES | {"gw1": replace(GW1, address6="2001:db8::11")}
     vip = Vip("v6", "2001:db8:100::10", 80, "tcp", (VipTarget("gw1", 80), VipTarget("gw2", 80)))
     plan = compile_datapath(L4, nodes, {}, {"v6": vip})
-    assert plan.services == {("2001:db8:100::10", 80, 6): {("2001:db8::11", 80, 0): 1}}
+    assert plan.services == {("2001:db8:100::10", 80, 6): {TargetPlan("2001:db8::11", 80): 1}}
+
+
+DSR = Vip("d", "10.100.0.20", 80, "tcp", (VipTarget("gw1", 80), VipTarget("", 80, address="10.2.0.12")), mode="dsr")
+
+
+def test_a_dsr_vips_targets_know_what_they_take() -> None:
+    plan = compile_datapath(L4, NODES, {}, {"d": DSR})
+    assert plan.services == {
+        ("10.100.0.20", 80, 6): {
+            TargetPlan("10.1.0.11", 80, vip="10.100.0.20"): 1,
+            TargetPlan("10.2.0.12", 80, vip="10.100.0.20"): 1,
+        }
+    }
+
+
+def test_a_gateway_takes_the_dsr_vips_that_it_is_a_target_of_from_l4_nodes_alone() -> None:
+    fnat = Vip("f", "10.100.0.21", 80, "tcp", (VipTarget("gw1", 80),))
+    for gateway in (NODES["gw1"], NODES["gw2"]):  # one by its id, the other by its address
+        plan = compile_datapath(gateway, NODES, {}, {"d": DSR, "f": fnat})
+        assert plan.dsr == {"10.100.0.20"}
+        assert plan.tunnellers == {L4.address}
+    elsewhere = replace(DSR, targets=DSR.targets[1:])
+    plan = compile_datapath(NODES["gw1"], NODES, {}, {"d": elsewhere, "f": fnat})
+    assert (plan.dsr, plan.tunnellers) == (frozenset(), frozenset())
+
+
+def test_an_ipv6_dsr_vip_goes_to_gateways_by_their_ipv4_address() -> None:
+    vip = replace(DSR, address="2001:db8:100::20")
+    targets = compile_datapath(L4, NODES, {}, {"d": vip}).services["2001:db8:100::20", 80, 6]
+    assert {target.address for target in targets} == {"10.1.0.11", "10.2.0.12"}
+    assert {target.vip for target in targets} == {"2001:db8:100::20"}
