@@ -14,6 +14,7 @@ from tests.bench.report import publish
 from userspace.lab import demo
 from userspace.lab.exec import run as run_in
 from userspace.lab.lab import Lab
+from userspace.node.abi import ABI_VERSION
 
 ROUNDS = 3
 SECONDS = 4
@@ -37,7 +38,7 @@ def times(lab: Lab) -> dict[str, tuple[int, int]]:
     found = {}
     for place, names in PROGRAMS.items():
         for name in names:
-            path = f"/sys/fs/bpf/unilb/3/programs/*/{name}"
+            path = f"/sys/fs/bpf/unilb/{ABI_VERSION}/programs/*/{name}"
             out = run_in(lab, place, ["sh", "-c", f"bpftool prog show pinned {path} -j"]).stdout
             shown = json.loads(out)
             found[name] = (shown.get("run_time_ns", 0), shown.get("run_cnt", 0))  # absent until the first run

@@ -13,9 +13,10 @@ from tests.netns.observe import eventually, kept
 from userspace.lab import services
 from userspace.lab.exec import run
 from userspace.lab.lab import Lab
+from userspace.node.abi import ABI_VERSION
 
 pytestmark = pytest.mark.netns
-MAPS = "/sys/fs/bpf/unilb/3"
+MAPS = f"/sys/fs/bpf/unilb/{ABI_VERSION}"
 GW1 = "10.1.0.11"
 HEADINGS = ["from", "to", "leaves", "as", "towards", "vni", "state", "idle", "packets"]
 

@@ -18,10 +18,11 @@ from userspace.lab.lab import Lab
 from userspace.lab.publish import admin
 from userspace.lab.services import Service
 from userspace.lab.topology import Topology
+from userspace.node.abi import ABI_VERSION
 
 pytestmark = pytest.mark.netns
 GW1 = "10.1.0.11"
-LINKS = {"vpc_egress", "vxlan_ingress", "toa_read", "toa_peername", "toa_peername6"}
+LINKS = {"vpc_egress", "vxlan_ingress", "dsr_egress", "toa_read", "toa_peername", "toa_peername6"}
 SIZE = 100 << 20
 
 
@@ -76,7 +77,7 @@ def ask(connection: http.client.HTTPConnection, host: str = "blue.example.com") 
     return response.status
 
 
-def pinned(lab: Lab, place: str, where: str = "2/links") -> set[str]:
+def pinned(lab: Lab, place: str, where: str = f"{ABI_VERSION}/links") -> set[str]:
     return set(run(lab, place, ["ls", f"/sys/fs/bpf/unilb/{where}"], check=False).stdout.split())
 
 

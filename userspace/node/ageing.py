@@ -20,6 +20,7 @@ TCP, UDP = 6, 17
 _SESSION = struct.Struct("=40sB3xBBxxIII4xQQ16x")
 KEY_BYTES = 44
 _LOCAL = slice(16, 32)  # daddr of a reply's key: the local address
+_OPENERS = (int(Direction.FORWARD), int(Direction.ONLY))
 MAX_RESETS = 1000  # sessions of one sweep whose ends are told
 _CLOSING = TcpSeen.FIN | TcpSeen.PEER_FIN
 _RESET = TcpSeen.RST | TcpSeen.PEER_RST
@@ -55,22 +56,24 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A session that was taken away while its ends thought it alive: its forward key and both values."""
+    """A session that was taken away while its ends thought it alive: its forward key and both values. reply: None for a
+    DSR VIP's, whose answers do not pass here."""
 
     key: bytes
     forward: bytes
-    reply: bytes
+    reply: bytes | None
 
 
 @dataclass(slots=True)
 class Swept:
-    """sessions: pairs still there. removed: pairs taken away. orphans: by how many one kind of half outnumbers the
-    other. by_account: pairs by their account. ports: local ports in use by local address, 16 bytes. resets: established
-    sessions whose ends have to be told, at most MAX_RESETS.
+    """sessions: pairs still there, and those of DSR VIPs. removed: pairs taken away; removed_alone: of DSR VIPs.
+    orphans: by how many one kind of half outnumbers the other. by_account: sessions by their account. ports: local
+    ports in use by local address, 16 bytes. resets: established sessions whose ends have to be told, up to MAX_RESETS.
     """
 
     sessions: int = 0
     removed: int = 0
+    removed_alone: int = 0
     orphans: int = 0
     by_account: Counter[int] = field(default_factory=Counter)
     ports: Counter[bytes] = field(default_factory=Counter)
@@ -94,7 +97,7 @@ def sweep(
             _SESSION.iter_unpack(values)
         ):
             read[direction] += 1
-            is_forward = direction == Direction.FORWARD
+            is_forward = direction in _OPENERS
             silent = now_ns - last
             is_down = bool(down) and is_forward and (target, generation) in down
             if silent > longest[proto, seen & 127] or is_down or (thorough and silent > opening):
@@ -113,6 +116,10 @@ def sweep(
     return swept
 
 
+def _is_established(proto: int, seen: int) -> bool:
+    return proto == TCP and seen & _BOTH == _BOTH and not seen & (_RESET | _CLOSING)
+
+
 def _end(
     sessions: Table, key: bytes, value: bytes, now_ns: int, timeouts: Timeouts, is_down: bool, swept: Swept
 ) -> bool:
@@ -125,6 +132,15 @@ def _end(
     if current is None:
         return True
     _, proto, direction, seen, *_, last = _SESSION.unpack(current)
+    if direction == Direction.ONLY:
+        if not is_down and now_ns - last <= timeouts.allowed(proto, seen) * NSEC:
+            return False
+        sessions.delete(key)
+        swept.removed_alone += 1
+        # Silent, it may go on by the ring: only who has lost his target is told.
+        if is_down and _is_established(proto, seen) and len(swept.resets) < MAX_RESETS:
+            swept.resets.append(Ended(key, current, None))
+        return True
     if other is None:
         swept.orphans += 1
         if now_ns - last <= timeouts.opening * NSEC:
@@ -138,7 +154,7 @@ def _end(
     sessions.delete(key)
     sessions.delete(peer)
     swept.removed += 1
-    if proto == TCP and seen & _BOTH == _BOTH and not seen & (_RESET | _CLOSING) and len(swept.resets) < MAX_RESETS:
+    if _is_established(proto, seen) and len(swept.resets) < MAX_RESETS:
         is_forward = direction == Direction.FORWARD
         swept.resets.append(Ended(key, current, other) if is_forward else Ended(peer, other, current))
     return True

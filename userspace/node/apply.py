@@ -8,7 +8,7 @@ from zlib import crc32
 from userspace.balancer.maglev import build_ring
 from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan
 from userspace.node import abi
-from userspace.node.abi import RING_SIZE, Owned, TargetState
+from userspace.node.abi import RING_SIZE, Forwarding, Owned, TargetState
 from userspace.node.accounts import Accounts
 from userspace.node.maps import Table
 from userspace.node.reconcile import Operations, diff
@@ -64,9 +64,10 @@ def machine_entry(plan: DatapathPlan, facts: MachineFacts) -> abi.Machine:
 
 def desired(plan: DatapathPlan, account: Mapping[int, int]) -> dict[str, dict[bytes, bytes]]:
     """Return the contents of every hash that holds nothing but the plan. account: of each VNI."""
-    owned = dict.fromkeys(plan.vips, Owned.VIP)
+    owned = dict.fromkeys(plan.vips, Owned.VIP) | dict.fromkeys(plan.dsr, Owned.DSR)
     if plan.vips:
         owned |= dict.fromkeys(plan.laddrs, Owned.LADDR)
+    senders = plan.vteps | {(address, abi.DSR_VNI) for address in (None, *plan.tunnellers) if plan.tunnellers}
     return {
         "endpoints": {
             bytes(abi.addr(unique_ip)): _endpoint(e, e.addr, account.get(e.vni, 0))
@@ -78,7 +79,7 @@ def desired(plan: DatapathPlan, account: Mapping[int, int]) -> dict[str, dict[by
         },
         "vteps": {
             bytes(abi.VtepKey(vtep=abi.addr(vtep) if vtep else abi.Addr(), vni=vni)): bytes(abi.Traffic())
-            for vtep, vni in plan.vteps
+            for vtep, vni in senders
         },
         "owned": {bytes(abi.addr(a)): bytes(c_uint32(role)) for a, role in owned.items()},
         "toa_trusted": {bytes(abi.addr(a)): bytes(c_uint32(1)) for a in plan.toa_trusted},
@@ -122,7 +123,8 @@ class Applier:
             for index, raw in self.tables["targets"].items():
                 target = abi.Target.from_buffer_copy(raw)
                 if target.port:
-                    place = TargetPlan(abi.text(target.addr), target.port, target.vni)
+                    vip = abi.text(target.vip) if any(target.vip.bytes) else ""
+                    place = TargetPlan(abi.text(target.addr), target.port, target.vni, vip)
                     self._targets[place] = int.from_bytes(index, "little")
 
     def add(self, plan: DatapathPlan) -> None:
@@ -183,7 +185,9 @@ class Applier:
                 continue
             slot = self._free_slot()
             self.checksums[key] = self._write_ring(slot, dict(targets))
-            self.tables["services"].put(key, abi.Service(ring=slot, account=account[key]))
+            is_dsr = any(target.vip for target, _ in targets)
+            mode = Forwarding.DSR if is_dsr else Forwarding.FNAT
+            self.tables["services"].put(key, abi.Service(ring=slot, account=account[key], mode=mode))
             self._rings[key] = (slot, targets)
         self._deletes["services"] = tuple(k for k, _ in self.tables["services"].items() if k not in keys)
 
@@ -202,7 +206,12 @@ class Applier:
             generation = abi.Target.from_buffer_copy(raw).generation + (target in fresh)
             state = TargetState.DOWN if target in down else TargetState.UP
             entry = abi.Target(
-                addr=abi.addr(target.address), port=target.port, vni=target.vni, state=state, generation=generation
+                addr=abi.addr(target.address),
+                vip=abi.addr(target.vip) if target.vip else abi.Addr(),
+                port=target.port,
+                vni=target.vni,
+                state=state,
+                generation=generation,
             )
             if bytes(entry) != raw:
                 table.put(c_uint32(index), entry)

@@ -31,7 +31,7 @@ class DatapathCollector(Collector):
 
     def note(self, swept: Swept, seconds: float) -> None:
         self.swept, self.sweep_seconds = swept, seconds
-        self.removed += swept.removed
+        self.removed += swept.removed + swept.removed_alone
 
     def collect(self) -> Iterator[Metric]:
         drops = CounterMetricFamily("unilb_drops", "Packets dropped by the datapath, by reason.", labels=["reason"])
@@ -99,6 +99,7 @@ class DatapathCollector(Collector):
         yield _gauge("unilb_laddr_ports", "Local ports of each local address.", ports)
 
     def _vteps(self) -> Iterator[Metric]:
+        """VNI "dsr": L4 nodes, and what they send to DSR VIPs."""
         if "vteps" not in self.tables:
             return
         packets = CounterMetricFamily("unilb_vtep_packets", "Packets taken from a VTEP.", labels=["vtep", "vni"])
@@ -107,7 +108,7 @@ class DatapathCollector(Collector):
             key = abi.VtepKey.from_buffer_copy(raw_key)
             traffic = abi.Traffic.from_buffer_copy(raw_value)
             if any(key.vtep.bytes):
-                labels = [abi.text(key.vtep), str(key.vni)]
+                labels = [abi.text(key.vtep), "dsr" if key.vni == abi.DSR_VNI else str(key.vni)]
                 packets.add_metric(labels, traffic.packets)
                 octets.add_metric(labels, traffic.bytes)
         yield packets

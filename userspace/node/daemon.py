@@ -108,7 +108,7 @@ class NodeDaemon:
         self.snapshot = apply(self.snapshot, update.revision, datapath)
         changed = bool(self.snapshot.changed)
         if self.forwarding is not None and changed:
-            self._add()
+            await self._add()
         if self.supervisor is not None and self.checking is not None:
             self.supervisor.changes(update.revision, update.changes)
             self.checking.changes(update.revision, update.changes)
@@ -173,16 +173,18 @@ class NodeDaemon:
     def _plan(self, me: Node) -> DatapathPlan:
         return compile_datapath(me, self.snapshot.nodes, self.snapshot.vpcs, self.snapshot.vips)
 
-    def _add(self) -> None:
+    async def _add(self) -> None:
         """Bring new entries into the maps; a plan that does not fit is refused whole and the last one stays."""
         me = self.snapshot.nodes.get(self.settings.id)
         if me is None or self.forwarding is None:
             self.refused = "this node's own object is gone from the store: the last plan stays"
         else:
             try:
-                self.forwarding.add(self._plan(me))
+                plan = self._plan(me)
+                self.forwarding.add(plan)
                 self.refused = ""
-            except PlanTooLarge as error:
+                await self.forwarding.own(plan.dsr)
+            except (PlanTooLarge, LinkError) as error:
                 self.refused = str(error)
         if self.refused:
             log.error("datapath: %s", self.refused)

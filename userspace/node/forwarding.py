@@ -36,7 +36,8 @@ class ForwardingSettings:
 class Forwarding:
     """One loaded and attached datapath. All calls from one thread; `age` runs until cancelled.
 
-    underlay: the device whose neighbours the programs send to; 0 where the kernel sends.
+    underlay: the device whose neighbours the programs send to; 0 where the kernel sends. device: that
+    device's name.
     """
 
     datapath: Datapath
@@ -44,6 +45,8 @@ class Forwarding:
     collector: DatapathCollector
     timeouts: Timeouts
     underlay: int = 0
+    device: str = ""
+    _owned: frozenset[str] = frozenset()
 
     def add(self, plan: DatapathPlan) -> None:
         """Write what a plan brings. Raises PlanTooLarge."""
@@ -52,6 +55,12 @@ class Forwarding:
     def remove(self) -> None:
         """Delete what the last plan no longer has."""
         self.applier.remove()
+
+    async def own(self, vips: frozenset[str]) -> None:
+        """Receive packets for exactly these DSR VIPs. Raises LinkError."""
+        if vips != self._owned:
+            await asyncio.to_thread(links.own_vips, vips, self.device)
+            self._owned = vips
 
     async def age(self) -> None:
         thorough = False
@@ -111,13 +120,15 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
         applier.add(plan)
         datapath.attach(loaded, devices, cgroup)
         applier.remove()
+        links.own_vips(plan.dsr, underlay.name)
     finally:
         if cgroup is not None:
             os.close(cgroup)
     collector = DatapathCollector(
         loaded.tables, loaded.kernel_bytes(), applier.checksums, lambda: (applier.laddrs, applier.ports_each)
     )
-    return Forwarding(loaded, applier, collector, settings.timeouts, underlay.index if me.role == "l4" else 0)
+    neighbours = underlay.index if me.role == "l4" else 0
+    return Forwarding(loaded, applier, collector, settings.timeouts, neighbours, underlay.name, plan.dsr)
 
 
 def take_down() -> list[str]:
@@ -127,6 +138,7 @@ def take_down() -> list[str]:
     if datapath.detach(root):
         removed.append(f"programs and maps below {root}")
     removed += [f"filters on {name}" for name in links.detach_every_clsact()]
+    removed += [f"local route for {vip}" for vip in links.disown_vips()]
     if links.remove_vpc_device():
         removed.append(f"device {links.VPC_DEVICE}")
     return removed

@@ -10,6 +10,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
@@ -20,7 +21,10 @@ TUNNEL_OVERHEAD = 50  # bytes: outer IPv4, UDP, VXLAN, inner Ethernet
 _SIOCETHTOOL, _ETHTOOL_SGRO = 0x8946, 0x2C
 _SYSCTL = Path("/proc/sys/net")
 NTF_USE, NUD_STALE = 0x01, 0x04
-PROGRAMS = frozenset({"l4_ingress", "neigh_ingress", "vpc_egress", "vxlan_ingress"})  # names of our filters
+# Names of our filters.
+PROGRAMS = frozenset({"dsr_egress", "l4_ingress", "neigh_ingress", "vpc_egress", "vxlan_ingress"})
+_OURS = 75  # the protocol number by which our local routes are known (`ip route show table local proto 75`)
+_RTN_LOCAL, _TABLE_LOCAL, _SCOPE_HOST = 2, 255, 254
 _TC_PARENT = {AttachType.TCX_INGRESS: "ffff:fff2", AttachType.TCX_EGRESS: "ffff:fff3"}
 
 
@@ -150,6 +154,54 @@ def prepare_l4(device: Device, has_ipv6: bool = False) -> None:
     """bpf_fib_lookup() answers only for devices that forward. IPv6 only where it is used: it ends router discovery."""
     for family in ("ipv4", "ipv6") if has_ipv6 else ("ipv4",):
         set_sysctl(f"{family}/conf/{device.name}/forwarding", "1")
+
+
+def own_vips(wanted: frozenset[str], underlay: str) -> None:
+    """Make this machine receive packets for exactly these addresses, and answer no ARP for them.
+
+    Local routes, not addresses: sockets accept and answer from them, and nobody hears of them. IPv6 never advertises
+    what is on no device; for IPv4 the underlay device is told not to (arp_ignore), nor to ask with them (arp_announce).
+    Raises LinkError.
+    """
+    if any(":" not in vip for vip in wanted):
+        set_sysctl(f"ipv4/conf/{underlay}/arp_ignore", "1")
+        set_sysctl(f"ipv4/conf/{underlay}/arp_announce", "2")
+    with IPRoute() as ip:
+        present = _own_vips(ip)
+        for action, vips in (("del", present - wanted), ("replace", wanted - present)):
+            for vip in sorted(vips):
+                try:
+                    ip.route(action, **_local_route(ip, vip))
+                except NetlinkError as error:
+                    raise LinkError(f"{action} of a local route for {vip}: {error}") from None
+
+
+def disown_vips() -> list[str]:
+    """Remove what own_vips() made; return the addresses."""
+    with IPRoute() as ip:
+        present = sorted(_own_vips(ip))
+        for vip in present:
+            ip.route("del", **_local_route(ip, vip))
+    return present
+
+
+def _own_vips(ip: IPRoute) -> set[str]:
+    families = (socket.AF_INET, socket.AF_INET6)
+    routes = (r for family in families for r in ip.get_routes(family=family, table=_TABLE_LOCAL, proto=_OURS))
+    return {route.get_attr("RTA_DST") for route in routes}
+
+
+def _local_route(ip: IPRoute, vip: str) -> dict[str, Any]:
+    is_v6 = ":" in vip
+    return {
+        "dst": f"{vip}/{128 if is_v6 else 32}",
+        "family": socket.AF_INET6 if is_v6 else socket.AF_INET,
+        "oif": ip.link_lookup(ifname="lo")[0],
+        "scope": 0 if is_v6 else _SCOPE_HOST,
+        "type": _RTN_LOCAL,
+        "table": _TABLE_LOCAL,
+        "proto": _OURS,
+    }
 
 
 def attach_clsact(program: int, name: str, device: int, attach: AttachType) -> None:

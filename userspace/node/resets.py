@@ -23,11 +23,15 @@ FindHost = Callable[[abi.Addr, int, abi.Flow], abi.Endpoint | None]
 
 
 def packets(ended: Ended, machine: abi.Machine, host_of: FindHost) -> list[bytes]:
-    """Return the IP packets that end a session: to who opened it, and to its target, in its VNI if it has one."""
+    """Return the IP packets that end a session: to who opened it, and to its target, in its VNI if it has one. A DSR
+    VIP's target is down, and what it expects next was never seen: it is sent none."""
     flow = abi.Flow.from_buffer_copy(ended.key)
-    forward, reply = abi.Session.from_buffer_copy(ended.forward), abi.Session.from_buffer_copy(ended.reply)
+    forward = abi.Session.from_buffer_copy(ended.forward)
     peer = forward.peer
     to_opener = segment(flow.daddr, flow.dport, flow.saddr, flow.sport, forward.ack)
+    if ended.reply is None:
+        return [to_opener]
+    reply = abi.Session.from_buffer_copy(ended.reply)
     to_target = segment(peer.daddr, peer.dport, peer.saddr, peer.sport, reply.ack)
     if not peer.vni:
         return [to_opener, to_target]

@@ -18,7 +18,8 @@ NSEC = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One session, both directions. Addresses with ports; vni 0 outside every VPC; times in seconds."""
+    """One session, both directions. Addresses with ports; vni 0 outside every VPC; times in seconds. leaves_as: "dsr"
+    for a DSR VIP's, whose answers are not seen here."""
 
     key: bytes  # of the forward entry
     opener: str
@@ -37,17 +38,19 @@ def rows(entries: dict[bytes, bytes], now_ns: int) -> Iterator[SessionRow]:
     """Yield the sessions of a table, oldest first; half sessions are passed over."""
     sessions = {key: abi.Session.from_buffer_copy(value) for key, value in entries.items()}
     forward = sorted(
-        ((k, s) for k, s in sessions.items() if s.direction == Direction.FORWARD), key=lambda ks: ks[1].created_ns
+        ((k, s) for k, s in sessions.items() if s.direction in (Direction.FORWARD, Direction.ONLY)),
+        key=lambda ks: ks[1].created_ns,
     )
     for key, session in forward:
-        reply = sessions.get(bytes(session.peer))
+        is_dsr = session.direction == Direction.ONLY
+        reply = _unseen(session) if is_dsr else sessions.get(bytes(session.peer))
         if reply is None:
             continue
         flow = abi.Flow.from_buffer_copy(key)
         yield SessionRow(
             opener=f"{abi.text(flow.saddr)}:{flow.sport}",
             reached=f"{abi.text(flow.daddr)}:{flow.dport}",
-            leaves_as=f"{abi.text(session.peer.daddr)}:{session.peer.dport}",
+            leaves_as="dsr" if is_dsr else f"{abi.text(session.peer.daddr)}:{session.peer.dport}",
             towards=f"{abi.text(session.peer.saddr)}:{session.peer.sport}",
             vni=session.peer.vni,
             state=state(session.tcp_seen, reply.tcp_seen),
@@ -57,6 +60,11 @@ def rows(entries: dict[bytes, bytes], now_ns: int) -> Iterator[SessionRow]:
             bytes=(session.bytes, reply.bytes),
             key=key,
         )
+
+
+def _unseen(session: abi.Session) -> abi.Session:
+    """Return what a DSR VIP's target must have answered."""
+    return abi.Session(tcp_seen=TcpSeen.DATA if session.tcp_seen & TcpSeen.PEER else 0)
 
 
 def state(forward: int, reply: int) -> str:
@@ -89,7 +97,7 @@ def kill(tables: dict[str, maps.Table], entries: dict[bytes, bytes], found: list
         peer = forward[: len(row.key)]
         if tables["sessions"].delete(row.key):
             tables["sessions"].delete(peer)
-            ended.append(Ended(row.key, forward, entries[peer]))
+            ended.append(Ended(row.key, forward, entries.get(peer)))
     reset_ends(tables, [one for one in ended if abi.Flow.from_buffer_copy(one.key).proto == TCP])
     return len(ended)
 

@@ -16,8 +16,6 @@ PLUGINS: Final = (
     "redirect",
     "proxy-rewrite",
     "response-rewrite",
-    "gzip",
-    "brotli",
     "key-auth",
     "basic-auth",
     "jwt-auth",

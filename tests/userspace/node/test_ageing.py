@@ -146,3 +146,32 @@ def test_sessions_of_a_target_that_is_down_end_at_once() -> None:
     found = swept(sessions, 100, down=frozenset({(3, 7)}))
     assert (found.removed, len(found.resets)) == (1, 1)
     assert sessions.entries == others | older
+
+
+def alone(number: int, seen: int, last: float, **fields: int) -> dict[bytes, bytes]:
+    """The one entry of a DSR VIP's session."""
+    target = abi.Flow(saddr=abi.addr("10.1.0.11"), sport=80, proto=6)
+    session = abi.Session(peer=target, direction=Direction.ONLY, tcp_seen=seen, last_seen_ns=int(last * NSEC), **fields)
+    return {bytes(abi.Flow(sport=number, proto=6)): bytes(session)}
+
+
+def test_a_dsr_session_is_whole_by_itself_and_ages_by_what_its_client_has_shown() -> None:
+    sessions = Sessions(alone(1, S, 0) | alone(2, D, 0) | alone(3, F, 0) | alone(4, R, 0))
+    for at, left, removed in ((9, 4, 0), (11, 3, 1), (31, 2, 1), (61, 1, 1), (899, 1, 0), (901, 0, 1)):
+        found = swept(sessions, at)
+        assert (found.sessions, found.removed_alone, found.orphans) == (left, removed, 0)
+        assert found.resets == []  # silent, it may go on by the ring
+
+
+def test_a_thorough_sweep_takes_no_dsr_session_for_half_of_one() -> None:
+    sessions = Sessions(alone(1, D, 0))
+    assert (swept(sessions, 100, thorough=True).sessions, len(sessions.entries)) == (1, 1)
+
+
+def test_a_dsr_session_of_a_target_that_is_down_ends_and_its_client_is_told() -> None:
+    ends, stays = alone(1, D, 0, target=1, target_generation=2), alone(2, D, 0, target=1, target_generation=1)
+    opening = alone(3, S, 0, target=1, target_generation=2)
+    sessions = Sessions(ends | stays | opening)
+    found = swept(sessions, 1, down=frozenset({(1, 2)}))
+    assert sessions.entries == stays
+    assert [(one.key, one.reply) for one in found.resets] == [(next(iter(ends)), None)]

@@ -10,7 +10,7 @@ import pytest
 from userspace.balancer.maglev import build_ring
 from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan
 from userspace.node import abi, datapath
-from userspace.node.abi import RING_SIZE, Owned, TargetState
+from userspace.node.abi import RING_SIZE, Forwarding, Owned, TargetState
 from userspace.node.apply import Applier, MachineFacts, PlanTooLarge, inner_mac
 from userspace.node.datapath import Datapath, Sizes
 
@@ -232,3 +232,31 @@ def test_rings_of_one_plan_have_one_checksum_on_every_node(loaded: Datapath) -> 
     assert one.checksums == other.checksums and len(one.checksums) == 1
     one.add(replace(L4_PLAN, services={VIP: {GW1: 1, GW2: 2}}))
     assert one.checksums != other.checksums
+
+
+def test_a_dsr_vip_says_so_and_its_targets_know_it(loaded: Datapath) -> None:
+    there = TargetPlan("10.1.0.11", 80, vip=VIP[0])
+    plan = replace(L4_PLAN, services={VIP: {there: 1}})
+    Applier(loaded.tables, FACTS).add(plan)
+    key = abi.ServiceKey(addr=abi.addr(VIP[0]), port=80, proto=6)
+    found = abi.Service.from_buffer_copy(loaded.tables["services"].get(key) or b"")
+    assert found.mode == Forwarding.DSR
+    assert (abi.text(target(loaded, 1).addr), abi.text(target(loaded, 1).vip)) == ("10.1.0.11", VIP[0])
+    again = Applier(loaded.tables, FACTS)  # the next node numbers it the same
+    again.add(replace(plan, services={VIP: {TargetPlan("10.0.9.9", 80, vip=VIP[0]): 1, there: 1}}))
+    assert abi.text(target(loaded, 1).addr) == "10.1.0.11"
+    again.add(replace(L4_PLAN, services={VIP: {GW1: 1}}))
+    found = abi.Service.from_buffer_copy(loaded.tables["services"].get(key) or b"")
+    assert found.mode == Forwarding.FNAT and not any(target(loaded, 3).vip.bytes)
+
+
+def test_a_gateway_takes_its_dsr_vips_from_l4_nodes(loaded: Datapath) -> None:
+    applier = Applier(loaded.tables, FACTS)
+    applier.add(replace(GATEWAY_PLAN, dsr=frozenset({"10.100.0.20"}), tunnellers=frozenset({"10.0.0.10"})))
+    assert owned(loaded) == {"10.100.0.20": Owned.DSR}
+    for sender in (abi.Addr(), abi.addr("10.0.0.10")):
+        assert loaded.tables["vteps"].get(abi.VtepKey(vtep=sender, vni=abi.DSR_VNI)) is not None
+    applier.add(GATEWAY_PLAN)
+    applier.remove()
+    assert owned(loaded) == {}
+    assert loaded.tables["vteps"].get(abi.VtepKey(vni=abi.DSR_VNI)) is None

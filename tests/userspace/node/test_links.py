@@ -100,3 +100,28 @@ def test_neighbours_not_heard_of_for_a_while_are_asked_for_anew(underlay: Device
     assert states["10.0.0.7"] == ["DELAY"]
     assert states["10.0.0.1"] == ["PERMANENT"]
     assert links.refresh_neighbours(underlay.index) == 0
+
+
+def local(family: str) -> set[str]:
+    return {route["dst"] for route in ip(family, "route", "show", "table", "local", "proto", "75")}
+
+
+def test_this_machine_receives_for_exactly_the_vips_it_was_told(underlay: Device) -> None:
+    for vips in ({"10.100.0.20", "2001:db8:100::20"}, {"10.100.0.20", "10.100.0.21"}, {"10.100.0.21"}):
+        for _ in range(2):
+            links.own_vips(frozenset(vips), underlay.name)
+            assert local("-4") | local("-6") == vips
+    assert links.disown_vips() == ["10.100.0.21"]
+    assert local("-4") | local("-6") == set()
+
+
+def test_no_arp_is_answered_for_them_nor_asked_with_them(underlay: Device) -> None:
+    links.own_vips(frozenset({"10.100.0.20"}), underlay.name)
+    settings = Path("/proc/sys/net/ipv4/conf/u0")
+    assert [(settings / name).read_text().strip() for name in ("arp_ignore", "arp_announce")] == ["1", "2"]
+
+
+def test_a_vip_that_the_kernel_refuses_is_named(underlay: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "_local_route", lambda ip, vip: {"dst": f"{vip}/32", "oif": 9999})
+    with pytest.raises(LinkError, match=r"10\.100\.0\.20"):
+        links.own_vips(frozenset({"10.100.0.20"}), underlay.name)

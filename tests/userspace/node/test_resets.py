@@ -69,3 +69,12 @@ def test_a_packet_that_the_kernel_refuses_is_not_counted() -> None:
     good = resets.segment(abi.addr("127.0.0.1"), 1, abi.addr("127.0.0.1"), 1, 0)
     bad = resets.segment(abi.addr("127.0.0.1"), 1, abi.addr("255.255.255.255"), 1, 0)
     assert resets.send([good, bad]) == 1
+
+
+def test_of_a_dsr_session_the_client_alone_is_told() -> None:
+    key = flow("203.0.113.9", 4210, "10.100.0.20", 80)
+    session = abi.Session(peer=abi.Flow(saddr=abi.addr("10.1.0.11"), sport=80, proto=6), direction=4, ack=1000)
+    (raw,) = resets.packets(Ended(bytes(key), bytes(session), None), MACHINE, nowhere)
+    packet = IP(raw)
+    assert (packet.src, packet.dst, packet.sport, packet.dport) == ("10.100.0.20", "203.0.113.9", 80, 4210)
+    assert packet[TCP].seq == 1000 and is_summed(packet)

@@ -43,6 +43,22 @@ def test_killing_takes_both_halves_and_tells_both_ends(monkeypatch: pytest.Monke
     assert sessions_cli.kill({"sessions": table}, ENTRIES, found) == 0  # type: ignore[dict-item]
 
 
+DSR = abi.Flow(saddr=abi.addr("203.0.113.9"), daddr=abi.addr("10.100.0.20"), sport=4210, dport=80, proto=6)
+
+
+def test_a_dsr_session_is_a_row_by_itself_and_killing_it_tells_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    to = abi.Flow(saddr=abi.addr("10.1.0.11"), sport=80, proto=6)
+    seen = TcpSeen.SYN | TcpSeen.DATA | TcpSeen.PEER
+    entries = {bytes(DSR): bytes(abi.Session(peer=to, direction=Direction.ONLY, tcp_seen=seen, packets=3))}
+    (row,) = rows(entries, 0)
+    assert (row.leaves_as, row.towards, row.state, row.packets) == ("dsr", "10.1.0.11:80", "established", (3, 0))
+    told: list[Ended] = []
+    monkeypatch.setattr(sessions_cli, "reset_ends", lambda tables, ended: told.extend(ended))
+    held = Table(entries)
+    assert sessions_cli.kill({"sessions": held}, entries, [row]) == 1  # type: ignore[dict-item]
+    assert not held and told == [Ended(bytes(DSR), entries[bytes(DSR)], None)]
+
+
 def test_half_a_session_is_no_row() -> None:
     assert list(rows({bytes(FORWARD): ENTRIES[bytes(FORWARD)]}, 0)) == []
 

@@ -1,3 +1,0 @@
-"""What tests measured: shown behind their results, whether they pass or not."""
-
-SAID: list[str] = []
