@@ -24,7 +24,7 @@ run: setup ## Build the lab, publish a load balancer, show traffic on three path
 
 test: setup .build/npm/.installed .build/apisix-client/.installed .build/sslyze/.installed ## Lint, type check and run every test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest
+	@$(BIN)/python -m tests
 
 bench: setup ## Measure (ONLY=propagation for one of them); writes .bench/NAME.json
 	@$(BIN)/python -m tests.bench $(ONLY)

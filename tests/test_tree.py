@@ -100,7 +100,6 @@ TESTED_ELSEWHERE = {
     "userspace.proxy.forward": "test_exchange.py, test_upstream.py, test_tries.py",
     "userspace.proxy.deciding": "test_exchange_plugins.py waits through it",
     "userspace.proxy.own_answer": "test_exchange_plugins.py",
-    "userspace.proxy.relay": "test_exchange.py, test_exchange_plugins.py",
     **{
         f"control.model.parts.{name}": "schemas: tests/control/model/plugins checks the plugins made of them"
         for name in ("ai", "external", "fields", "logs", "openid")

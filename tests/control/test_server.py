@@ -187,6 +187,7 @@ async def test_ipv6_is_served(tmp_path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.alone
 async def test_small_answers_are_not_held_back(tmp_path: Path) -> None:
     """Nagle's algorithm against delayed acknowledgements costs 40 ms per answer."""
     store = open_store(f"sqlite://{tmp_path}/store.db")

@@ -15,7 +15,7 @@ from tests.control.admin.conftest import Client, running
 from tests.control.conftest import EtcdServer
 from tests.fault.conftest import Site
 
-pytestmark = pytest.mark.etcd
+pytestmark = [pytest.mark.etcd, pytest.mark.alone]
 
 # Seconds from the store's return to convergence: 1, and the longest pause between two tries to reach it, 1.
 CONVERGED = 2.0

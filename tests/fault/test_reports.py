@@ -13,7 +13,7 @@ from control.store.base import Put
 from control.store.open import open_store
 from tests.fault.conftest import WAIT, Site, free_port, gateway, node_settings
 
-pytestmark = pytest.mark.etcd
+pytestmark = [pytest.mark.etcd, pytest.mark.alone]
 
 
 async def node(

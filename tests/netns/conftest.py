@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.netns.observe import SAID
 from userspace.lab import demo, topology
 from userspace.lab.down import down
 from userspace.lab.lab import Lab
@@ -35,11 +34,3 @@ def region() -> Topology:
 @pytest.fixture(scope="session")
 def lab(region: Topology) -> Iterator[Lab]:
     yield from built("e2e", region)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what tests measured."""
-    if SAID:
-        terminalreporter.section("measured end to end")
-        for line in SAID:
-            terminalreporter.write_line(line)

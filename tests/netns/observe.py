@@ -19,7 +19,6 @@ from userspace.lab.lab import Lab
 from userspace.lab.services import METRICS_PORT, Service
 
 CLIENT = "203.0.113.9"
-SAID: list[str] = []  # numbers for the terminal summary
 T = TypeVar("T")
 
 

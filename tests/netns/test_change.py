@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.netns.observe import SAID, eventually, health, kept
+from tests.netns.observe import eventually, health, kept
+from tests.said import SAID
 from userspace.lab import demo
 from userspace.lab.capture import captured, frames, tunnelled
 from userspace.lab.exec import run

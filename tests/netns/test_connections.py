@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.netns import many_connections
-from tests.netns.observe import SAID, eventually, metrics, restarts
+from tests.netns.observe import eventually, metrics, restarts
+from tests.said import SAID
 from userspace.lab import demo
 from userspace.lab.exec import run
 from userspace.lab.lab import Lab

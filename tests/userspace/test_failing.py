@@ -18,6 +18,7 @@ import pytest
 
 from tests.bench.mixed import Origin
 from tests.bench.peers import KEY
+from tests.said import SAID
 from tests.userspace.test_run import data_dir, ports, put, running
 
 __all__ = ["data_dir", "ports"]  # fixtures
@@ -149,6 +150,7 @@ async def until(holds: Callable[[], Any], within: float) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(90)
 async def test_no_request_is_lost_that_could_be_sent_again_and_none_sent_twice_that_must_not(
     data_dir: Path, ports: list[int]
@@ -165,7 +167,7 @@ async def test_no_request_is_lost_that_could_be_sent_again_and_none_sent_twice_t
         clients.start()
         await until(lambda: min(origin.served for origin in origins) > 50, 10)
         await asyncio.sleep(1.5)  # the checker has begun
-        print("\nfailure    GET          POST         errors   serves again")
+        SAID.append("failure    GET          POST         errors   serves again")
         for mode in ("killed", "hung", "slow", "resetting", "half-open", "flapping"):
             clients.mark()
             begun = time.monotonic()
@@ -178,7 +180,7 @@ async def test_no_request_is_lost_that_could_be_sent_again_and_none_sent_twice_t
             lost = {method: sum(n for (m, _), n in failed.items() if m == method) for method in ("GET", "POST")}
             rate = sum(lost.values()) / asked.total()
             counts = "".join(f"{lost[method]} of {asked[method]}".ljust(13) for method in ("GET", "POST"))
-            print(f"{mode:<10} {counts}{rate:7.2%}  {back:6.2f} s   {dict(failed)}")
+            SAID.append(f"{mode:<10} {counts}{rate:7.2%}  {back:6.2f} s   {dict(failed)}")
             assert lost["GET"] == 0, (mode, failed)
             assert asked["GET"] > 30 and lost["POST"] <= 0.1 * asked["POST"], (mode, failed)
             clients.mark()

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import pytest
 
+from tests.said import SAID
 from tests.userspace.health.endpoints import closed_port
 from tests.userspace.health.name_server import A, address, name_server
 from tests.userspace.test_run import data_dir, ports, put, running
@@ -154,6 +155,7 @@ async def idle(origin: Origin) -> None:
                 return
 
 
+@pytest.mark.alone
 async def test_clients_hardly_notice_endpoints_that_die_or_hang(
     data_dir: Path, ports: list[int], origins: list[Origin], load: Load
 ) -> None:
@@ -205,7 +207,7 @@ async def test_clients_hardly_notice_endpoints_that_die_or_hang(
         metrics = (await asyncio.to_thread(fetched, ports[2], "/metrics")).decode()
         assert f'unilb_endpoint_up{{upstream="routes/1",endpoint="127.0.0.1:{hanging.port}"}} 0\n' in metrics
         assert 'unilb_endpoint_transitions_total{upstream="routes/1",to="down"}' in metrics
-        print(f"back in the round after {back:.2f} s; {failed} time-outs of a hung endpoint")
+        SAID.append(f"back in the round after {back:.2f} s; {failed} time-outs of a hung endpoint")
 
 
 async def test_requests_follow_a_name_and_outlive_its_name_server(

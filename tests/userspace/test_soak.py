@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.bench.peers import KEY
 from tests.bench.soak import soak
+from tests.said import SAID
 from tests.userspace.test_run import data_dir, ports, running
 
 __all__ = ["data_dir", "ports"]  # fixtures
@@ -12,10 +15,11 @@ SECONDS = 18
 MEBIBYTE = 1 << 20
 
 
+@pytest.mark.alone
 async def test_nothing_fails_and_nothing_grows_under_mixed_load_and_changes(data_dir: Path, ports: list[int]) -> None:
     with running(data_dir, ports, "--admin-key", KEY, "--control-listen", "off") as (process, _):
         outcome = await soak(process.pid, ports[0], ports[1], SECONDS)
-    print(outcome.outcomes, outcome.growth, outcome.descriptors)
+    SAID.append(f"mixed load of {SECONDS} s: {outcome.outcomes} {outcome.growth} {outcome.descriptors}")
     assert outcome.failed == 0, outcome.outcomes
     assert outcome.changes >= SECONDS / 2 and outcome.outcomes["200"] > 1000 and outcome.outcomes["echo"] > 100
     quarter = len(outcome.memory) // 4

@@ -38,6 +38,7 @@ class Settings:
     idle_timeout: float = _number(60.0, 0.1, DAY)  # client connection between requests
     tls_handshake_timeout: float = _number(10.0, 0.1, DAY)  # from accept to the end of the handshake, then closed
     body_timeout: float = _number(60.0, 0.1, DAY)  # between two reads of a request body, then 408
+    min_body_rate: int = _number(10, 0, GIB)  # bytes of it per second, over some body_timeout, else 408; 0 = any
     send_timeout: float = _number(60.0, 0.1, DAY)  # client takes no byte of a response, then reset
     drain_deadline: float = _number(30.0, 0, DAY)  # from SIGTERM until what is left is cut
     write_buffer_high: int = _number(65536, 1024, GIB)  # unsent bytes above which the other side is not read
@@ -53,7 +54,7 @@ class Settings:
     https_port: int = _number(0, 0, 65535)  # where redirects to https lead; 0 = the first listener for TLS, else 443
     fallback_sni: str = ""  # the server name of clients that send none; "" = they are refused
     tls_ciphers: str = ""  # of TLS 1.2, by OpenSSL's names; "" = Mozilla's "intermediate"
-    trusted_certificates: str = ""  # a file: who vouches for endpoints (tls.verify); "" = whom the system trusts
+    trusted_certificates: str = ""  # a file: who vouches for endpoints and log servers; "" = whom the system trusts
     zone: str = ""  # where this gateway stands; "" = what its node object says
     show_upstream_status_in_response_header: bool = False  # X-APISIX-Upstream-Status with every answer, not only 5xx
     access_log: str = "-"  # a path, "-" for standard output, "syslog:server=HOST:PORT", "off"

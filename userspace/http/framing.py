@@ -58,6 +58,11 @@ def relayed_body(request_version: str, response_body: int | None) -> int | None:
     return response_body
 
 
+def may_have_body(method: str, status: int) -> bool:
+    """False for answers that end with their head (RFC 9112 section 6.3)."""
+    return method != "HEAD" and status >= 200 and status not in (204, 304)
+
+
 def _require_chunked(status: int, version: str, transfer_encoding: bytes, content_length: bytes | None) -> None:
     if content_length is not None:
         raise ProtocolError(status, "both Transfer-Encoding and Content-Length")

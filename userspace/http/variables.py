@@ -161,6 +161,20 @@ def _summary(get: Callable[[Any], Any]) -> Getter:
     return value
 
 
+def _tries(get: Callable[[Any], str]) -> Getter:
+    """Of each try, as nginx lists them; None when no endpoint was asked."""
+    return _summary(lambda s: ", ".join(get(one) for one in s.all_tries) or None)
+
+
+def _unresolved_host(request: "Request") -> str | None:
+    """The name that the endpoint was configured by, if it was by one."""
+    endpoint = request.endpoint
+    if endpoint is None:
+        return None
+    host: str = endpoint.domain or endpoint.host  # a host may be a name while nobody has answered for it
+    return host if ":" not in host and host.strip("0123456789.") else None
+
+
 def _local(summary: Any) -> datetime:
     """When the exchange ended, in the time zone of this machine."""
     return datetime.fromtimestamp(summary.started + summary.request_ms / 1000, UTC).astimezone()
@@ -207,9 +221,10 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "time_local": _summary(lambda s: _local(s).strftime("%d/%b/%Y:%H:%M:%S %z")),
     "time_iso8601": _summary(lambda s: _local(s).isoformat(timespec="seconds")),
     "request_time": _summary(lambda s: f"{s.request_ms / 1000:.3f}"),
-    "upstream_addr": _summary(lambda s: s.upstream_address),
-    "upstream_status": _summary(lambda s: s.upstream_status),
-    "upstream_response_time": _summary(lambda s: f"{s.upstream_ms / 1000:.3f}" if s.upstream_address else None),
+    "upstream_addr": _tries(lambda one: one.address),
+    "upstream_status": _tries(lambda one: str(one.status or "-")),
+    "upstream_response_time": _tries(lambda one: f"{one.ms / 1000:.3f}"),
+    "upstream_unresolved_host": _unresolved_host,
     "msec": _summary(lambda s: f"{s.started + s.request_ms / 1000:.3f}"),
     "upstream_scheme": lambda r: r.upstream_scheme,
     "upstream_uri": _upstream_uri,

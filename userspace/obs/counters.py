@@ -40,6 +40,7 @@ TOTALS = (
     "outbox_failed",  # that did not, at the last try
     "outbox_dropped",  # for want of room
     "tally_evicted",  # keys of limits that made room for others: their limits began anew
+    "compression_declined",  # answers that went uncompressed for want of memory
     "series_overflow",  # exchanges counted under OTHER because MAX_SERIES was reached
 )
 GAUGES = (

@@ -43,6 +43,10 @@ _TOTALS = {
     "outbox_failed": ("unilb_outbox_failed_total", "Log entries and mirrored requests lost after the last try."),
     "outbox_dropped": ("unilb_outbox_dropped_total", "Log entries and mirrored requests dropped: too many waited."),
     "tally_evicted": ("unilb_tally_evicted_total", "Keys of limits forgotten early: their table was full."),
+    "compression_declined": (
+        "unilb_compression_declined_total",
+        "Answers that gzip or brotli left as they were: too much memory was taken.",
+    ),
     "series_overflow": ("unilb_metric_series_overflow_total", "Look-ups of a metric series past the limit."),
 }
 _PER_WORKER = {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from userspace.plugins.compression import Coders
 from userspace.plugins.consumers import Consumers
 from userspace.plugins.jobs import Job
 from userspace.tally import Tally
@@ -67,8 +68,9 @@ Told = Callable[[bytes | None], None]
 class Env:
     """`consumers` and `metadata(plugin)` are those of the present configuration: ask each time. `clock` is monotonic,
     `now` the time of day, both in seconds. `draw` is a random number in [0, 1). `https_port` is where
-    clients find us over TLS; None: 443, or nowhere. `tally` holds what all workers count together. `service_name(id)`:
-    "" for a service without one. `metrics` has somebody told what the node counts, within a second or so."""
+    clients find us over TLS; None: 443, or nowhere. `tally` holds what all workers count together, `coders` what
+    compresses answers. `service_name(id)`: "" for a service without one. `metrics` has somebody told what the node
+    counts, within a second or so."""
 
     consumers: Consumers = field(default_factory=Consumers)
     metadata: Callable[[str], Mapping[str, Any]] = lambda plugin: {}
@@ -78,6 +80,7 @@ class Env:
     metrics: Callable[[Told], None] | None = None
     outbox: Outbox | None = None
     tally: Tally = field(default_factory=Tally)
+    coders: Coders = field(default_factory=Coders)
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     draw: Callable[[], float] = random.random

@@ -31,7 +31,7 @@ class HttpJob:
 
 @dataclass(frozen=True, slots=True)
 class StreamJob:
-    """Write `data` to a TCP connection."""
+    """Write `data` to a TCP connection; over TLS to the server called `name` ("": as `host`), verified where asked."""
 
     host: str
     port: int
@@ -39,6 +39,8 @@ class StreamJob:
     data: bytes
     timeout: float
     attempts: Attempts = ONCE
+    verify: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

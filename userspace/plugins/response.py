@@ -7,6 +7,9 @@ from userspace.http.events import Headers
 Transform = Callable[[bytes, bool], bytes]
 """Some of a body, and whether it is the last of it (then the data may be empty) -> what goes on instead."""
 
+Coding = Callable[["Response"], Transform | None]
+"""Asked at the very end how the body of a response is to be coded: None, it is not."""
+
 Observer = Callable[[bytes], None]
 """Is shown some of a body on its way to the client."""
 
@@ -15,7 +18,7 @@ class Response:
     """`is_ours`: no endpoint sent it. `headers` has no framing fields that count: those are written for what the body
     becomes. `transform` may be called by header filters only; transforms run in the order they came."""
 
-    __slots__ = ("headers", "is_ours", "observers", "status", "transforms")
+    __slots__ = ("_coding", "headers", "is_ours", "observers", "status", "transforms")
 
     def __init__(self, status: int, headers: Headers, is_ours: bool) -> None:
         self.status = status
@@ -23,6 +26,7 @@ class Response:
         self.is_ours = is_ours
         self.transforms: list[Transform] = []
         self.observers: list[Observer] = []
+        self._coding: Coding | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case), or None."""
@@ -56,5 +60,15 @@ class Response:
         self.headers = [pair for pair in self.headers if pair[0].lower() not in gone]
 
     def observe(self, function: Observer) -> None:
-        """Have `function` see the body as the client gets it. May be called by header filters only."""
+        """Have `function` see the body as the client gets it, ahead of what `code_by` makes of it. May be called by
+        header filters only."""
         self.observers.append(function)
+
+    def code_by(self, function: Coding) -> None:
+        """Ask `function` how the body is coded behind all transforms, once all header filters are through."""
+        self._coding = function
+
+    def coder(self) -> Transform | None:
+        """Return what codes the body on its way to the client; the headers say so from now on. Only for an answer that
+        has a body, and behind the header filters."""
+        return None if self._coding is None else self._coding(self)

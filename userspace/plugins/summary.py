@@ -1,6 +1,16 @@
 """Summary: what became of an exchange, for the log phase."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Try(NamedTuple):
+    """What became of a request at one endpoint: its answer's status, or the one that its failure would have become for
+    the client (502, 504); None when the client left meanwhile. Connecting counts in `ms` for tries that failed."""
+
+    address: str
+    status: int | None
+    ms: float
 
 
 @dataclass(slots=True)
@@ -18,3 +28,11 @@ class Summary:
     error: str | None
     is_ours: bool  # no endpoint gave the answer
     head_bytes: int = 0  # of bytes_out: the head of the final answer
+    tries: tuple[Try, ...] = ()  # all of them; () when there was none but the last
+
+    @property
+    def all_tries(self) -> tuple[Try, ...]:
+        """In order; none when no endpoint was asked."""
+        if self.tries or self.upstream_address is None:
+            return self.tries
+        return (Try(self.upstream_address, self.upstream_status, self.upstream_ms),)

@@ -10,6 +10,7 @@ from userspace.http.events import Body, EndOfMessage, Event, ProtocolError, Requ
 from userspace.http.http1 import RequestParser
 from userspace.proxy import failures
 from userspace.proxy.accepted import Accepted
+from userspace.proxy.body_pace import BodyPace
 from userspace.proxy.exchange import Exchange
 from userspace.proxy.record import record_refusal
 from userspace.proxy.replies import REASONS, reply
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 JOINED_BYTES = 8192
 """Up to here copying the pieces into one costs less than writev."""
 
+_OF_BODY = {
+    "body_timeout": "request body takes too long",
+    "body_too_slow": "request body comes too slowly",
+}
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -31,6 +36,7 @@ class ClientConnection(Accepted):
         "in_head",
         "is_full",
         "is_held",
+        "pace",
         "parser",
         "received",
         "sent",
@@ -44,6 +50,7 @@ class ClientConnection(Accepted):
         self.in_head = True  # the deadline is that of a request head
         self.is_full = False  # the client reads slower than we write
         self.is_held = False  # we do not read
+        self.pace: BodyPace | None = None  # once the present request's body was waited for
         self.received = 0
         self.sent = 0
         self.served = 0
@@ -87,6 +94,8 @@ class ClientConnection(Accepted):
 
     def pause_writing(self) -> None:
         self.is_full = True
+        if self.pace is not None:
+            self.pace.hold(self.shared.wheel.now)
         self.shared.wheel.set(self, self.shared.send_ticks)
         if self.exchange is not None:
             self.exchange.client_full()
@@ -107,7 +116,8 @@ class ClientConnection(Accepted):
         elif self.is_full:
             self._fail(LbError("send_timeout", Source.CLIENT, Retry.NEVER))
         elif exchange is not None:
-            self._fail(LbError("body_timeout", Source.CLIENT, Retry.NEVER))
+            is_slow = self.pace is not None and not self.pace.is_silent(self.shared.wheel.now)
+            self._fail(failures.BODY_TOO_SLOW if is_slow else failures.BODY_TIMEOUT)
         elif self.in_head and not self.parser.is_idle:
             self._refuse(ProtocolError(408, "request head takes too long"))
         elif self.transport is not None:
@@ -209,6 +219,7 @@ class ClientConnection(Accepted):
             if kind is RequestHead:
                 assert isinstance(event, RequestHead)
                 exchange = self.exchange = Exchange(self, event)
+                self.pace = None
                 begins = True
             elif exchange is None:
                 return
@@ -255,10 +266,20 @@ class ClientConnection(Accepted):
         exchange = self.exchange
         if self.is_full or exchange is None:
             return
+        shared, pace = self.shared, self.pace
         if exchange.is_complete or exchange.holds_body:
             self.deadline = 0
+            if pace is not None:
+                pace.hold(shared.wheel.now)
+        elif shared.settings.min_body_rate:
+            if pace is None:
+                pace = self.pace = BodyPace(
+                    shared.body_ticks, shared.settings.min_body_rate, 1 / shared.wheel.tick_seconds
+                )
+            size = exchange.body.size if exchange.body is not None else 0
+            shared.wheel.set(self, pace.wait(shared.wheel.now, size))
         else:
-            self.shared.wheel.set(self, self.shared.body_ticks)
+            shared.wheel.set(self, shared.body_ticks)
 
     # Ends.
 
@@ -280,10 +301,12 @@ class ClientConnection(Accepted):
 
     def _fail(self, error: LbError) -> None:
         """The client stalls in the middle of an exchange."""
-        if error.kind == "body_timeout" and self.exchange is not None and self.exchange.answer is None:
-            self._refuse(ProtocolError(408, "request body takes too long"))
+        why = _OF_BODY.get(error.kind) if self.exchange is not None and self.exchange.answer is None else None
+        if why is None or error is failures.BODY_TOO_SLOW:
+            self.shared.counters.error(error.source.value, error.kind)
+        if why is not None:
+            self._refuse(ProtocolError(408, why))
             return
-        self.shared.counters.error(error.source.value, error.kind)
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.fail_client(408, error)

@@ -320,4 +320,6 @@ class Exchange:
             self.deciding.cancel()
         if self.forward is not None:
             self.forward.over()
+        if self.run is not None and self.relay is not None:
+            self.relay.drop()
         record(self)

@@ -11,6 +11,7 @@ from userspace.errors import LbError
 from userspace.http.events import Event
 from userspace.http.proxy_protocol import Ends, header
 from userspace.http.upgrade import offers
+from userspace.plugins.summary import Try
 from userspace.proxy import failures
 from userspace.proxy.circuit import Circuit
 from userspace.proxy.endpoint_head import endpoint_head, host_for
@@ -48,7 +49,8 @@ class Forward:
     sent_at = 0.0
     tried_at: float | None = None  # while the picker is to be told of the try's end
     upstream_ms = 0.0
-    failed_tries: tuple[int, ...] = ()  # the statuses that they would have become
+    connecting_since: float | None = None
+    failed_tries: tuple[Try, ...] = ()
 
     def __init__(self, exchange: "Exchange", route: CompiledRoute, compiled: CompiledUpstream, key: str) -> None:
         """`key`: what the picker is given."""
@@ -97,6 +99,7 @@ class Forward:
         if not pool.circuit.may_connect():
             self.failed(failures.TOO_MANY_PENDING)
             return
+        self.connecting_since = perf_counter()
         self.attempt = Attempt(self.shared, pool, self, self.shared.wheel.ticks(self.timeout.connect), secure)
 
     def push(self) -> None:
@@ -205,9 +208,14 @@ class Forward:
         self.shared.counters.error(error.source.value, error.kind)
         if self.compiled.passive is not None:
             self._saw_failure(error)
-        if failures.status_of(error) != 503:
-            self.failed_tries += (failures.status_of(error),)
+        before = self.upstream_ms
+        if self.connecting_since is not None:
+            self.upstream_ms += (perf_counter() - self.connecting_since) * 1000
+            self.connecting_since = None
         self.drop()
+        if failures.status_of(error) != 503 and self.exchange.answer is None and self.pool is not None:
+            spent = self.upstream_ms - before
+            self.failed_tries += (Try(self.pool.address, failures.status_of(error), spent),)
         if not self._tries_again(error):
             status = failures.status_of(error)
             if self.compiled.passive is not None:
@@ -281,6 +289,7 @@ class Forward:
         upstream.assign(self, request.method, offered)
         head = endpoint_head(request, compiled.upstream, endpoint, offered)
         self.sent_at = perf_counter()
+        self.connecting_since = None
         self.sent = True
         upstream.write([head] if body is None else [head, *body.take_all()])
         self.await_endpoint()

@@ -27,7 +27,10 @@ _MAX_HEAD: Final = 16 << 10
 class Outbox:
     """`delivered`, `failed` and `dropped` count entries: failed after its last try, dropped for want of room."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, naming: Naming, trouble: Callable[[str], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, naming: Naming, trouble: Callable[[str], None], authorities: str = ""
+    ) -> None:
+        """`authorities`: a file of those who vouch for servers that are verified; "": whom the system trusts."""
         self.delivered = 0
         self.failed = 0
         self.dropped = 0
@@ -35,6 +38,7 @@ class Outbox:
         self._loop = loop
         self._naming = naming
         self._trouble = trouble
+        self._authorities = authorities
         self._bytes = 0
         self._queues: dict[str, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,9 +126,8 @@ class Outbox:
             await self._stream(job, address)
 
     async def _stream(self, job: HttpJob | StreamJob, address: str) -> None:
-        verify = isinstance(job, HttpJob) and job.verify
-        context = _context(verify) if job.tls else None
-        name = job.host if job.tls else None
+        context = _context(job.verify, self._authorities) if job.tls else None
+        name = (isinstance(job, StreamJob) and job.name) or job.host if job.tls else None
         reader, writer = await asyncio.open_connection(
             address, job.port, ssl=context, server_hostname=name, limit=_MAX_HEAD
         )
@@ -184,8 +187,8 @@ def _append(path: str, data: bytes) -> None:
 
 
 @lru_cache(maxsize=2)
-def _context(verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+def _context(verify: bool, authorities: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authorities or None)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

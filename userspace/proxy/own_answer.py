@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from userspace.http.framing import may_have_body
 from userspace.plugins.outcome import FAILED, Reply
 from userspace.plugins.response import Response
 from userspace.proxy.endpoint_head import asks_for_revision
@@ -34,6 +35,9 @@ def plugin_answer(exchange: "Exchange", answer: Reply, keep_alive: bool) -> tupl
                 body = transform(body, True)
             for observer in response.observers:
                 observer(body)
+            coder = response.coder() if may_have_body(exchange.head.method, response.status) else None
+            if coder is not None:
+                body = coder(body, True)
         except Exception as error:
             exchange.shared.failed_within(error)
             response, body = Response(500, [SERVER, date, *FAILED.headers], True), FAILED.body

@@ -5,7 +5,7 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING
 
 from userspace.http.events import ProtocolError
-from userspace.plugins.summary import Summary
+from userspace.plugins.summary import Summary, Try
 
 if TYPE_CHECKING:
     from userspace.proxy.connection import ClientConnection
@@ -34,6 +34,10 @@ def record(exchange: "Exchange") -> None:
     run = exchange.run
     logs = run is not None and run.logs
     if logs or shared.log_format is not None:
+        seen = forward.failed_tries if forward is not None else ()
+        if seen and pool is not None and (answer is not None or exchange.status == CLIENT_CLOSED):
+            spent = sum(one.ms for one in seen)
+            seen += (Try(pool.address, answer.status if answer is not None else None, upstream_ms - spent),)
         exchange.request.summary = Summary(
             status=exchange.status,
             started=time() - request_ms / 1000,
@@ -46,6 +50,7 @@ def record(exchange: "Exchange") -> None:
             upstream_status=answer.status if answer is not None else None,
             error=exchange.error.kind if exchange.error is not None else None,
             is_ours=answer is None,
+            tries=seen,
         )
     if run is not None and logs:
         if exchange.body is not None and exchange.body.kept is not None and exchange.request.body is None:

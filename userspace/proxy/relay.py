@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from userspace.http.chunked import encode_chunk, encode_end
 from userspace.http.events import CHUNKED, UNTIL_CLOSE, EndOfMessage, Headers, ResponseHead
-from userspace.http.framing import relayed_body
+from userspace.http.framing import may_have_body, relayed_body
 from userspace.http.headers import response_fields
 from userspace.http.http1 import serialize_response_head
 from userspace.plugins.response import Observer, Response, Transform
@@ -21,13 +21,14 @@ class Relay:
     """Made for the final head of one response. `status` is what the client gets; `keep_alive` whether its connection
     can go on after it."""
 
-    __slots__ = ("_framing", "_is_silent", "_observers", "_transforms", "keep_alive", "status")
+    __slots__ = ("_coder", "_framing", "_is_silent", "_observers", "_transforms", "keep_alive", "status")
 
     def __init__(self, exchange: "Exchange", answer: ResponseHead, out: list[bytes]) -> None:
         """Write the head to `out`."""
         request = exchange.head
         self._transforms: list[Transform] = []
         self._observers: list[Observer] = []
+        self._coder: Transform | None = None
         framed = answer
         if exchange.run is not None and exchange.run.changes_answers:
             framed = self._filtered(exchange, answer)
@@ -52,23 +53,33 @@ class Relay:
         """Write some of the body."""
         for transform in self._transforms:
             data = transform(data, False)
-        self._write(data, out)
+        self._write(data, out, False)
 
     def end(self, event: EndOfMessage, out: list[bytes]) -> None:
         """Write the end of the body."""
-        if self._transforms:
+        if self._transforms or self._coder is not None:
             data = b""
             for transform in self._transforms:
                 data = transform(data, True)
-            self._write(data, out)
+            self._write(data, out, True)
         if self._framing is CHUNKED and not self._is_silent:
             out.append(encode_end(list(event.trailers)))
 
-    def _write(self, data: bytes, out: list[bytes]) -> None:
-        if not data or self._is_silent:
+    def drop(self) -> None:
+        """No more comes: what filters keep of the body goes, without waiting for the garbage collector."""
+        self._transforms.clear()
+        self._coder = None
+
+    def _write(self, data: bytes, out: list[bytes], is_last: bool) -> None:
+        if self._is_silent:
             return
-        for observer in self._observers:
-            observer(data)
+        if data:
+            for observer in self._observers:
+                observer(data)
+        if self._coder is not None:
+            data = self._coder(data, is_last)
+        if not data:
+            return
         if self._framing is CHUNKED:
             out += encode_chunk(data)
         else:
@@ -83,18 +94,15 @@ class Relay:
             return replace(answer, headers=response.headers)
         self._observers = response.observers
         body = answer.body
-        if response.transforms and may_have_body(exchange.head.method, response.status):
+        if may_have_body(exchange.head.method, response.status):
+            self._coder = response.coder()
             self._transforms = response.transforms
-            body = CHUNKED
+            if self._transforms or self._coder is not None:
+                body = CHUNKED
         elif response.status in (204, 304):
             body = 0
         reason = answer.reason if response.status == answer.status else REASONS.get(response.status, b"")
         return replace(answer, status=response.status, reason=reason, headers=response.headers, body=body)
-
-
-def may_have_body(method: str, status: int) -> bool:
-    """False for answers that end with their head (RFC 9112 section 6.3)."""
-    return method != "HEAD" and status >= 200 and status not in (204, 304)
 
 
 def interim(answer: ResponseHead, exchange: "Exchange", out: list[bytes]) -> None:

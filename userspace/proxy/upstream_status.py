@@ -17,9 +17,9 @@ def upstream_status(exchange: "Exchange", answered: int | None = None) -> Header
     when the last try's status is 5xx.
     """
     forward = exchange.forward
-    statuses = forward.failed_tries if forward is not None else ()
+    statuses = [one.status or 0 for one in forward.failed_tries] if forward is not None else []
     if answered is not None:
-        statuses += (answered,)
+        statuses.append(answered)
     if not statuses or not (statuses[-1] >= 500 or exchange.shared.settings.show_upstream_status_in_response_header):
         return []
     return [(UPSTREAM_STATUS, b", ".join(b"%d" % status for status in statuses))]

@@ -57,6 +57,11 @@ class Wheel:
             known = self._known[seconds] = max(1, -int(-seconds // self.tick_seconds)) + 1
         return known
 
+    @property
+    def now(self) -> int:
+        """The present tick."""
+        return self._now
+
     def set(self, timed: Timed, ticks: int) -> None:
         """Let `timed` expire in `ticks` (see `ticks()`), whatever its deadline was."""
         due = timed.deadline = self._now + ticks

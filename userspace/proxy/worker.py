@@ -70,7 +70,7 @@ class Worker:
         env = self._env = Env(tally=Tally(tally_fd), https_port=settings.https_port or port_of(tls_fds))
         self._router = Router(here, env, self._trouble, settings.router)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
-        self._outbox = env.outbox = Outbox(loop, self._shared.naming, self._trouble)
+        self._outbox = env.outbox = Outbox(loop, self._shared.naming, self._trouble, settings.trusted_certificates)
         self._expiry = Expiry(settings.expire_http_status, settings.expire_bandwidth, settings.expire_http_latency)
         env.meter = self._shared.counters.http
         self._metrics = NodeMetrics(loop, lambda: self._wire)
@@ -206,6 +206,7 @@ class Worker:
         totals["outbox_dropped"] = outbox.dropped
         gauges["outbox_pending"] = outbox.pending
         totals["tally_evicted"] = self._env.tally.evicted
+        totals["compression_declined"] = self._env.coders.declined
         self._wire.send({"type": "counters", "counters": shared.counters.report(self._loop.time(), self._expiry)})
 
     # Ending.

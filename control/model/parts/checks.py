@@ -72,6 +72,14 @@ def log_problem(conf: Conf) -> str | None:
     return None
 
 
+def stream_log_problem(conf: Conf) -> str | None:
+    """The same for loggers that write to a connection: whether they verify whom they write to is a field of ours."""
+    verify = conf.get("ssl_verify", False)
+    if not isinstance(verify, bool):
+        return f'property "ssl_verify" validation failed: wrong type: expected boolean, got {type_of(verify)}'
+    return log_problem(conf)
+
+
 def header_problem(headers: object) -> str | None:
     """The first header, in `{name: value}` or in `{set: {...}, add: ..., remove: [...]}`, that cannot be sent."""
     if not isinstance(headers, dict):

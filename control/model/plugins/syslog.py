@@ -1,6 +1,6 @@
 """syslog: log to a syslog server."""
 
-from control.model.parts.checks import log_problem
+from control.model.parts.checks import stream_log_problem
 from control.model.parts.logs import BODIES, FORMATS, LOG_METADATA, batches
 from control.model.terms import Schema, choice, flag, integer, record, text
 
@@ -21,4 +21,4 @@ _FIELDS: Schema = {
 SCHEMA = record({**_FIELDS, **FORMATS, **BODIES, **batches("sys logger")}, ["host", "port"])
 STREAM_SCHEMA = record({**_FIELDS, "log_format": {"type": "object"}, **batches("stream sys logger")}, ["host", "port"])
 METADATA_SCHEMA = LOG_METADATA
-check = log_problem
+check = stream_log_problem

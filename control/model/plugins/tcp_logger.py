@@ -1,6 +1,6 @@
 """tcp-logger: log to a TCP server."""
 
-from control.model.parts.checks import log_problem
+from control.model.parts.checks import stream_log_problem
 from control.model.parts.logs import BODIES, FORMATS, LOG_METADATA, batches
 from control.model.terms import flag, integer, record, text
 
@@ -22,4 +22,4 @@ SCHEMA = record(
     ["host", "port"],
 )
 METADATA_SCHEMA = LOG_METADATA
-check = log_problem
+check = stream_log_problem

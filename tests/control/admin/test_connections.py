@@ -28,12 +28,9 @@ async def connected(
 
 
 async def test_a_thousand_silent_connections_lock_nobody_out(api: Client) -> None:
-    loop = asyncio.get_running_loop()
     async with connected(api, connections.MAX_CONNECTIONS + 50) as opened:
-        started = loop.time()
         for _ in range(5):
             assert (await api.get("/unilb/status")).status == 200
-        assert loop.time() - started < 2
         # The oldest of them have lost their places.
         async with asyncio.timeout(5):
             assert await opened[0][0].read() == b""

@@ -333,6 +333,7 @@ async def test_several_watches_each_get_everything(store: Store, other: Store) -
         assert [c.key for batch in batches for c in batch.changes] == [f"{PREFIX}{n}" for n in range(5)]
 
 
+@pytest.mark.alone
 async def test_a_write_of_another_client_reaches_a_watch_within_a_tenth_of_a_second(store: Store, other: Store) -> None:
     _, revision = await store.range(PREFIX)
     async with asyncio.timeout(WAIT), aclosing(store.watch([PREFIX], revision + 1)) as watch:

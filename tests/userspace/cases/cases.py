@@ -16,6 +16,8 @@ PLUGINS: Final = (
     "redirect",
     "proxy-rewrite",
     "response-rewrite",
+    "gzip",
+    "brotli",
     "key-auth",
     "basic-auth",
     "jwt-auth",

@@ -130,14 +130,14 @@ def test_it_is_bounded_and_costs_no_more_in_small_pieces() -> None:
     # One byte of the message per record, one byte per read: the most work for the fewest bytes.
     message = b"\x01" + (MAX_BYTES - 1).to_bytes(3, "big") + bytes(MAX_BYTES)
     reader = ClientHelloReader()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ClientHelloError) as caught:
         for octet in message:
             for at in range(6):
                 reader.feed((b"\x16\x03\x01\x00\x01" + bytes([octet]))[at : at + 1])
     assert caught.value.reason == "too_long"
     assert len(reader.data) <= MAX_BYTES
-    assert time.perf_counter() - began < 2  # 0.06 s; a parser that begins anew with each read takes minutes
+    assert time.process_time() - began < 2  # 0.06 s; a parser that begins anew with each read takes minutes
 
 
 def test_a_message_that_ends_early_is_malformed_at_every_length() -> None:

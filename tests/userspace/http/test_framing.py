@@ -1,7 +1,7 @@
 import pytest
 
 from userspace.http.events import CHUNKED, UNTIL_CLOSE, ProtocolError
-from userspace.http.framing import relayed_body, request_body, response_body
+from userspace.http.framing import may_have_body, relayed_body, request_body, response_body
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,9 @@ def test_a_response_body_depends_on_method_and_status_first(
 def test_a_body_is_relayed_so_that_its_end_can_be_seen() -> None:
     assert [relayed_body("1.1", body) for body in (0, 5, CHUNKED, UNTIL_CLOSE)] == [0, 5, CHUNKED, CHUNKED]
     assert [relayed_body("1.0", body) for body in (0, 5, CHUNKED, UNTIL_CLOSE)] == [0, 5, UNTIL_CLOSE, UNTIL_CLOSE]
+
+
+def test_some_answers_end_with_their_head() -> None:
+    assert may_have_body("GET", 200) and may_have_body("POST", 500)
+    assert not any(may_have_body(method, status) for method, status in (("HEAD", 200), ("GET", 204), ("GET", 304)))
+    assert not may_have_body("GET", 100)

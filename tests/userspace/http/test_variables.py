@@ -59,9 +59,9 @@ def test_what_came_later_has_a_value_once_it_came() -> None:
     one.response = SimpleNamespace(status=201, header_values=lambda name: [b"1", b"2"] if name == b"x" else [])
     assert (one.var("status"), one.var("sent_http_x"), one.var("sent_http_y")) == ("201", "1, 2", None)
     one.summary = SimpleNamespace(
-        status=502, bytes_in=10, bytes_out=0, request_ms=1500.0, upstream_ms=2.0, upstream_address=None, started=5.0
+        status=502, bytes_in=10, bytes_out=0, request_ms=1500.0, upstream_ms=2.0, all_tries=(), started=5.0
     )
-    one.endpoint = SimpleNamespace(host="10.0.0.1", port=80)
+    one.endpoint = SimpleNamespace(host="10.0.0.1", port=80, domain=None)
     route = SimpleNamespace(id="r", name="", service_id="s")
     one.route = SimpleNamespace(route=route, taken=lambda path: {"name": path})
     values = ["502", "0", "1.500", None, "10.0.0.1", "r", "1, 2", "6.500"]
@@ -83,3 +83,19 @@ def test_a_tls_connection_has_variables_and_a_plain_one_has_none() -> None:
     assert [request().var(name) for name in names] == ["", None, None, None, None]
     peer = PEER._replace(scheme="https", tls=Tls("a.example", "TLSv1.3", "C", "id"))
     assert [request(peer=peer).var(name) for name in names] == ["on", "a.example", "TLSv1.3", "NONE", None]
+
+
+@pytest.mark.parametrize(
+    ("host", "domain", "name"),
+    [
+        ("10.0.0.1", "shop.internal", "shop.internal"),
+        ("shop.internal", None, "shop.internal"),
+        ("10.0.0.1", None, None),
+        ("fd00::1", None, None),
+    ],
+)
+def test_an_endpoint_has_the_name_that_it_was_configured_by(host: str, domain: str | None, name: str | None) -> None:
+    one = request()
+    assert one.var("upstream_unresolved_host") is None
+    one.endpoint = SimpleNamespace(host=host, port=80, domain=domain)
+    assert one.var("upstream_unresolved_host") == name

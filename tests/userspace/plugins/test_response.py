@@ -26,3 +26,13 @@ def test_a_transformed_body_is_no_longer_what_its_headers_said() -> None:
     one = response()
     one.transform(lambda data, is_last: data)
     assert one.headers == [(b"A", b"1"), (b"a", b"2")]
+
+
+def test_a_body_is_coded_as_the_last_who_asked_for_it_says() -> None:
+    one = response()
+    assert one.coder() is None
+    one.code_by(lambda last: None)
+    one.code_by(lambda last: lambda data, is_last: data.upper())
+    coder = one.coder()
+    assert coder is not None and coder(b"a", True) == b"A"
+    assert one.transforms == [] and one.header(b"content-length") == b"3"

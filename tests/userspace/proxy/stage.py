@@ -15,6 +15,7 @@ from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings
 from userspace.config.snapshot import EMPTY, apply
 from userspace.obs.access_log import AccessLog
+from userspace.plugins.env import Env
 from userspace.proxy.dates import Dates
 from userspace.proxy.listener import Listener
 from userspace.proxy.shared import Shared
@@ -173,7 +174,8 @@ class Stage:
         loop = asyncio.get_running_loop()
         self.wheel = Wheel(loop, TICK)
         self.wheel.start()
-        self.router = Router()
+        self.env = Env()
+        self.router = Router(env=self.env)
         self.log = AccessLog(self.settings.access_log)
         self.log.start()
         self.shared = Shared(loop, self.settings, self.router, self.log, self.wheel)

@@ -125,6 +125,45 @@ async def test_a_body_that_stalls_is_a_408_and_the_endpoint_is_let_go(tmp_path: 
         assert stage.log_lines()[0]["status"] == 408
 
 
+async def drip_body(client: Speaker, count: int) -> None:
+    await client.say(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % count)
+    for _ in range(count):
+        await client.say(b"x")
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_body_that_drips_is_cut_off_and_counted(tmp_path: Path, answers: bool) -> None:
+    async def endpoint(speaker: Speaker) -> None:
+        await speaker.hear_head()
+        if answers:
+            await speaker.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+        await speaker.hear_end()
+
+    async with Stage(tmp_path, endpoint, settings=PATIENT | {"min_body_rate": 10_000}) as stage:
+        client = await stage.client()
+        dripping = asyncio.create_task(drip_body(client, 10_000))
+        if answers:
+            await client.hear_head()
+            assert await client.is_reset()
+        else:
+            answer = await client.hear_end()
+            assert answer.startswith(b"HTTP/1.1 408 ") and b"comes too slowly" in answer
+        await asyncio.wait([dripping], timeout=0)
+        dripping.cancel()
+        await asyncio.gather(dripping, return_exceptions=True)
+        await stage.until(lambda: stage.shared.pools.counts() == (0, 0))
+        assert stage.shared.counters.errors["client body_too_slow"] == 1
+    assert stage.log_lines()[0]["status"] == (200 if answers else 408)
+
+
+async def test_a_body_may_drip_where_no_rate_is_asked_for(tmp_path: Path) -> None:
+    async with Stage(tmp_path, hello, settings=PATIENT | {"min_body_rate": 0}) as stage:
+        client = await stage.client()
+        await drip_body(client, 40)
+        assert (await client.hear_message())[1] == b"POST / HTTP/1.1"
+
+
 async def test_an_endpoint_may_take_its_time_while_the_client_waits(tmp_path: Path) -> None:
     async def slow(speaker: Speaker) -> None:
         await speaker.hear_message()

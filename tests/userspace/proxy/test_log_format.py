@@ -1,7 +1,8 @@
+import socket
 from pathlib import Path
 
 from tests.requests import request
-from tests.userspace.proxy.stage import Stage, get, hello
+from tests.userspace.proxy.stage import Speaker, Stage, get, hello
 from userspace.plugins.summary import Summary
 from userspace.proxy.log_format import LogFormat
 
@@ -40,3 +41,54 @@ async def test_exchanges_are_logged_by_it_and_bodies_counted_without_heads(tmp_p
         await client.hear_message()
         _, body = await client.hear_message()
     assert stage.text_lines() == ["GET /x 200 15 200", f"GET /none 404 {len(body)} -"]
+
+
+TRIES = {"access_log_format": "$status $upstream_addr $upstream_status $upstream_response_time"}
+
+
+async def test_every_try_is_listed_with_what_became_of_it(tmp_path: Path) -> None:
+    async with Stage(tmp_path, "127.0.0.1:1", hello, settings=TRIES) as stage:
+        client = await stage.client()
+        await client.say(get("/"))
+        await client.hear_message()
+        good = stage.addresses[1]
+    [told] = stage.text_lines()
+    words = told.replace(", ", ",").split(" ")
+    assert words[:3] == ["200", f"127.0.0.1:1,{good}", "502,200"]
+    assert len(words[3].split(",")) == 2
+
+
+async def test_a_client_that_leaves_leaves_a_try_without_a_status(tmp_path: Path) -> None:
+    async def silent(speaker: Speaker) -> None:
+        await speaker.hear_message()
+        await speaker.hear_end()
+
+    async with Stage(tmp_path, "127.0.0.1:1", silent, settings=TRIES) as stage:
+        client = await stage.client()
+        await client.say(get("/"))
+        await stage.until(lambda: stage.endpoints[1].accepted == 1)  # type: ignore[union-attr]
+        client.reset()
+        await stage.until(lambda: not stage.shared.connections)
+    [told] = stage.text_lines()
+    assert told.replace(", ", ",").split(" ")[2] == "502,-" and told.startswith("499 ")
+
+
+async def test_the_time_that_connecting_took_in_vain_is_the_endpoints(tmp_path: Path) -> None:
+    with socket.socket() as full:  # its backlog is, so that nobody is refused and nobody gets in
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = "{}:{}".format(*full.getsockname())
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        timeout = {"connect": 0.2, "send": 5, "read": 5}
+        async with Stage(tmp_path, address, settings=TRIES, timeout=timeout) as stage:
+            client = await stage.client()
+            await client.say(get("/"))
+            await client.hear_message()
+        for one in waiting:
+            one.close()
+    [told] = stage.text_lines()
+    status, where, seen, seconds = told.split(" ")
+    assert (status, where, seen) == ("504", address, "504") and float(seconds) >= 0.2

@@ -1,10 +1,12 @@
 """Deliveries: what arrives, what is tried again, what is given up, and what there is no room for."""
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import pytest
 
+from tests.control.certificates import authority
 from userspace.plugins.jobs import Attempts, DatagramJob, FileJob, HttpJob, StreamJob
 from userspace.proxy import outbox as module
 from userspace.proxy.naming import Naming
@@ -23,8 +25,8 @@ class Server:
         writer.write(self.answers.pop(0) if self.answers else b"")
         writer.close()
 
-    async def start(self) -> int:
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+    async def start(self, context: ssl.SSLContext | None = None) -> int:
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=context)
         port: int = self.server.sockets[0].getsockname()[1]
         return port
 
@@ -33,9 +35,9 @@ class Server:
         await asyncio.sleep(0.01)  # connections that are closing must be gone before the loop
 
 
-def outbox(told: list[str] | None = None, **names: tuple[str, ...]) -> Outbox:
+def outbox(told: list[str] | None = None, authorities: str = "", **names: tuple[str, ...]) -> Outbox:
     loop = asyncio.get_running_loop()
-    return Outbox(loop, Naming(loop, names), (told if told is not None else []).append)
+    return Outbox(loop, Naming(loop, names), (told if told is not None else []).append, authorities)
 
 
 async def test_a_post_arrives_and_a_refused_one_is_tried_again() -> None:
@@ -75,6 +77,42 @@ async def test_a_name_is_looked_up_and_a_stream_is_written() -> None:
     await box.close(5)
     await server.stop()
     assert box.delivered == 1
+
+
+def secured(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """What a server called log.example is secured with, and the file of who vouches for it."""
+    certificate, key = authority().sign("log.example")
+    (tmp_path / "root").write_text(authority().certificate)
+    (tmp_path / "pair").write_text(certificate + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pair")
+    return context, str(tmp_path / "root")
+
+
+async def test_a_server_is_verified_where_asked_and_by_its_name(tmp_path: Path) -> None:
+    context, root = secured(tmp_path)
+    told: list[str] = []
+    server = Server(*[b"HTTP/1.1 200 OK\r\n\r\n"] * 6)
+    port = await server.start(context)
+    names = {"log.example": ("127.0.0.1",), "other.example": ("127.0.0.1",)}
+    box = outbox(told, root, **names)
+    box.post(HttpJob("log.example", port, True, True, b"1.", 5), 1)
+    box.post(HttpJob("other.example", port, True, False, b"2.", 5), 1)
+    box.post(StreamJob("log.example", port, True, b"3.", 5, verify=True), 1)
+    box.post(StreamJob("127.0.0.1", port, True, b"4.", 5, verify=True, name="log.example"), 1)
+    box.post(StreamJob("127.0.0.1", port, True, b"5.", 5), 1)
+    await box.close(5)
+    assert (box.delivered, box.failed, told) == (5, 0, [])
+    strict = outbox(told, root, **names)
+    strict.post(HttpJob("other.example", port, True, True, b"6.", 5), 1)
+    strict.post(StreamJob("127.0.0.1", port, True, b"7.", 5, verify=True), 1)
+    await strict.close(5)
+    stranger = outbox(told, **names)
+    stranger.post(StreamJob("log.example", port, True, b"8.", 5, verify=True), 1)
+    await stranger.close(5)
+    await server.stop()
+    assert (strict.failed, stranger.failed) == (2, 1) and all("certificate verify failed" in one for one in told)
+    assert sorted(server.got) == [b"%d." % number for number in range(1, 6)]
 
 
 async def test_a_datagram_is_sent() -> None:

@@ -78,7 +78,7 @@ def test_no_function_takes_long() -> None:
     doubling = "local a = vars.uri " + "a = a .. a " * 60 + "return a"
     nested = "return " + "(" * 30 + "vars.uri" + " .. 'x')" * 30
     evil = "return string.match('" + "a" * 5000 + "', '.-.-.-.-b')"
-    started = time.perf_counter()
+    started = time.process_time()
     for body, holds in ((doubling, False), (nested, True), (evil, False)):
         assert compile_function(f"function(vars) {body} end")(ONE) is holds
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

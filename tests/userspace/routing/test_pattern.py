@@ -74,6 +74,6 @@ def test_what_is_not_served_is_refused_with_its_reason(pattern: str, says: str) 
 
 def test_no_text_makes_it_slow() -> None:
     evil = [Pattern(r"^(a+)+$"), Pattern(r"(x+x+)+y"), Pattern(r"(.*a){12}b")]
-    started = time.perf_counter()
+    started = time.process_time()
     assert not any(pattern.found("a" * 20000 + "!" + "x" * 20000) for pattern in evil)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -60,6 +60,6 @@ def test_names_take_their_part_of_a_path(uri: str, path: str, taken: dict[str, s
 
 def test_many_stars_take_no_more_time_than_the_path_is_long() -> None:
     pattern = read_uri("/a/" + "*/b/" * 12 + "end")
-    started = time.perf_counter()
+    started = time.process_time()
     assert not pattern.covers("/a/" + "x/b/" * 4000)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -27,4 +27,5 @@ class Syslog(Logger):
         timeout = conf["timeout"] / 1000
         if conf["sock_type"] == "udp":
             return DatagramJob(conf["host"], conf["port"], data, timeout, attempts)
-        return StreamJob(conf["host"], conf["port"], bool(conf["tls"]), data, timeout, attempts)
+        verify = conf.get("ssl_verify", False)
+        return StreamJob(conf["host"], conf["port"], bool(conf["tls"]), data, timeout, attempts, verify)

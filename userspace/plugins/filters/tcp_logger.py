@@ -13,4 +13,8 @@ class TcpLogger(Logger):
     def job(self, entries: Sequence[Entry], attempts: Attempts) -> Job:
         conf = self.conf
         data = encoded(entries, self._size == 1)
-        return StreamJob(conf["host"], conf["port"], bool(conf["tls"]), data, conf["timeout"] / 1000, attempts)
+        return StreamJob(
+            *(conf["host"], conf["port"], bool(conf["tls"]), data, conf["timeout"] / 1000, attempts),
+            verify=conf.get("ssl_verify", False),
+            name=conf.get("tls_options", ""),
+        )

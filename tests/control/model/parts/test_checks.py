@@ -61,3 +61,10 @@ def test_schemas_and_json_are_judged() -> None:
     for schema in ({"type": "nonsense"}, {"$ref": "#"}, [], {"pattern": "("}, {"properties": 1}):
         assert checks.schema_problem(schema) is not None
     assert checks.json_problem("x") == "Expected value but found invalid token at character 1"
+
+
+def test_whether_a_log_server_is_verified_is_yes_or_no() -> None:
+    assert checks.stream_log_problem({}) is None and checks.stream_log_problem({"ssl_verify": True}) is None
+    found = checks.stream_log_problem({"ssl_verify": "yes"})
+    assert found == 'property "ssl_verify" validation failed: wrong type: expected boolean, got string'
+    assert "include_req_body_expr" in (checks.stream_log_problem({"include_req_body_expr": [["a", "?", 1]]}) or "")

@@ -1,0 +1,3 @@
+"""What tests measured: shown behind their results, whether they pass or not."""
+
+SAID: list[str] = []
