@@ -14,7 +14,7 @@ from userspace.proxy.cookies import cookie_set, insert_cookie, take_cookie, with
 from userspace.proxy.stick import HashStick, InsertStick, RewriteStick, Stick
 
 ID_BYTES = 16
-DRAWS = 16
+DRAWS = 64
 COMPANION = b"_UNILB"
 """Behind the name of an application's cookie: ours beside it."""
 
