@@ -161,9 +161,19 @@ def _summary(get: Callable[[Any], Any]) -> Getter:
     return value
 
 
-def _tries(get: Callable[[Any], str]) -> Getter:
-    """Of each try, as nginx lists them; None when no endpoint was asked."""
-    return _summary(lambda s: ", ".join(get(one) for one in s.all_tries) or None)
+def _tries(get: Callable[[Any], str], so_far: Getter = lambda request: None) -> Getter:
+    """Of each try, as nginx lists them; None when no endpoint was asked. `so_far`: before the exchange is over."""
+    at_last = _summary(lambda s: ", ".join(get(one) for one in s.all_tries) or None)
+    return lambda request: (at_last if request.summary is not None else so_far)(request)
+
+
+def _asked(request: "Request") -> str | None:
+    return request.endpoint.address if request.endpoint is not None else None
+
+
+def _said(request: "Request") -> str | None:
+    """Known from the header filters on."""
+    return request.response.upstream_status if request.response is not None else None
 
 
 def _unresolved_host(request: "Request") -> str | None:
@@ -221,8 +231,8 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "time_local": _summary(lambda s: _local(s).strftime("%d/%b/%Y:%H:%M:%S %z")),
     "time_iso8601": _summary(lambda s: _local(s).isoformat(timespec="seconds")),
     "request_time": _summary(lambda s: f"{s.request_ms / 1000:.3f}"),
-    "upstream_addr": _tries(lambda one: one.address),
-    "upstream_status": _tries(lambda one: str(one.status or "-")),
+    "upstream_addr": _tries(lambda one: one.address, _asked),
+    "upstream_status": _tries(lambda one: str(one.status or "-"), _said),
     "upstream_response_time": _tries(lambda one: f"{one.ms / 1000:.3f}"),
     "upstream_unresolved_host": _unresolved_host,
     "msec": _summary(lambda s: f"{s.started + s.request_ms / 1000:.3f}"),
