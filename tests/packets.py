@@ -27,6 +27,10 @@ XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT = 0, 1, 2, 3, 4
 # Rows say what they expect in TC's words.
 SAME = {XDP_DROP: TC_ACT_SHOT, XDP_PASS: TC_ACT_OK, XDP_TX: TC_ACT_REDIRECT, XDP_REDIRECT: TC_ACT_REDIRECT}
 ROUTER_MAC, SELF_MAC, NO_MAC = "02:00:00:00:00:01", "02:00:00:00:00:0a", "00:00:00:00:00:00"
+CLEARED = (
+    *("sessions", "endpoints", "hosts", "vteps", "services", "owned", "toa_trusted", "path_mtus"),
+    *("splice_ends", "guard_paths", "guard_headers"),
+)
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,9 +45,16 @@ class Case:
     name: str
     packet_in: Packet | bytes
     verdict: int
-    packet_out: Packet | bytes | None = None
+    packet_out: "Packet | bytes | Onward | None" = None
     before: tuple["Entry", ...] = ()
     counters: dict[DropReason | Event, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Onward:
+    """A packet_out that goes back to the router: XDP writes its MACs, on TC bpf_redirect_neigh() will."""
+
+    packet: Packet
 
 
 @dataclass(frozen=True)
@@ -128,8 +139,10 @@ def run_case(
         raise AssertionError(f"{case.name}\n--- expected\n{shown[0]}\n--- got\n{shown[1]}")
 
 
-def frame(packet: Packet | bytes | None, is_xdp: bool) -> bytes | None:
+def frame(packet: Packet | bytes | Onward | None, is_xdp: bool) -> bytes | None:
     """Return the bytes of a row's packet_out as the hook leaves them."""
+    if isinstance(packet, Onward):
+        return bytes((leaves if is_xdp else arrives)(packet.packet))
     if isinstance(packet, IP | IPv6):
         return bytes(leaves(packet) if is_xdp else Ether(src=NO_MAC, dst=NO_MAC) / packet)
     return None if packet is None else bytes(packet)
@@ -147,7 +160,7 @@ def damaged(packet: bytes, rng: random.Random, least: int) -> bytes:
 
 def clear(tables: dict[str, Table]) -> None:
     """Empty every hash that a row may write."""
-    for name in ("sessions", "endpoints", "hosts", "vteps", "services", "owned", "toa_trusted", "path_mtus"):
+    for name in CLEARED:
         for key, _ in tables[name].items() if name in tables else ():
             tables[name].delete(key)
 

@@ -85,6 +85,18 @@ struct guard_key {
 };
 _Static_assert(sizeof(struct guard_key) == 24, "abi");
 
+#define GUARD_STATES  32
+#define GUARD_SYMBOLS 256
+
+/* The one entry of `guard_states`: the state after [state * GUARD_SYMBOLS + byte]. */
+struct guard_table {
+	__u8 next[GUARD_STATES * GUARD_SYMBOLS];
+	__u8 keep[GUARD_STATES];  /* 1: what was read in this state matters */
+	__u8 whose[GUARD_STATES]; /* to which attribute; a name's and a value's say so themselves */
+	__u8 small[GUARD_STATES]; /* 0x20: in this state capital letters are small ones */
+};
+_Static_assert(sizeof(struct guard_table) == 8288, "abi");
+
 /* Value of `splice_ends`. Another generation than the splice's: none. */
 struct splice_end {
 	__u32 id; /* index of `splices`, never 0 */
@@ -163,6 +175,7 @@ enum splice_back {
 };
 
 #define SPLICE_EVENT_BYTES 2048
+#define SPLICE_BACK_NS	   100000000ULL /* how long a connection on its way back is held */
 
 /* An entry of the ring `splice_events`. */
 struct splice_event {

@@ -33,7 +33,13 @@ enum drop_reason {
 	DROP_TARGET_DOWN,  /* the session's target is down; its end is on its way */
 	DROP_NO_NEIGHBOUR, /* XDP: the next hop's MAC is not known, and the driver carries no notes
 			    */
-	DROP_INTERNAL,	   /* a helper failed that does not fail; see the node's log */
+	DROP_SPLICE_ORDER, /* guarded: not where the next request must start; its sender repeats it
+			    */
+	DROP_SPLICE_EARLY, /* guarded: a request while another is unanswered; the same */
+	DROP_SPLICE_REPEAT,   /* guarded: a retransmission that is not what was sent before */
+	DROP_SPLICE_HELD,     /* the splice is on its way back to a socket */
+	DROP_SPLICE_CHECKSUM, /* guarded: a request head with a bad TCP checksum */
+	DROP_INTERNAL,	      /* a helper failed that does not fail; see the node's log */
 	DROP_REASONS,
 };
 
@@ -58,6 +64,7 @@ enum event {
 	EVENT_DSR_SENT,	    /* a client's packet went to its target in a tunnel */
 	EVENT_DSR_TAKEN,    /* and came out of it at a gateway */
 	EVENT_RING_ONLY, /* of those sent: by the ring, as no session was found or could be kept */
+	EVENT_SPLICE_UNTOLD, /* the ring to the node was full: a hand-back waits for a repetition */
 	EVENTS,
 };
 

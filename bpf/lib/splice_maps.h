@@ -31,6 +31,9 @@ BPF_TABLE_PINNED("lru_hash", struct guard_path, u32, guard_paths, MAX_GUARD_PATH
  * Written by the node with guard_key. */
 BPF_TABLE_PINNED("hash", u64, u32, guard_headers, 32, PIN_DIR "/guard_headers");
 
+/* The grammar of a request head. Written by the node from userspace/node/head_table.py. */
+BPF_TABLE_PINNED("array", u32, struct guard_table, guard_states, 1, PIN_DIR "/guard_states");
+
 struct splice_events_table_t {
 	int key;
 	u32 leaf;

@@ -3,7 +3,7 @@
 #define UNILB_VPC_H
 
 #include "decap.h"
-#include "forward.h"
+#include "splice.h"
 
 /* Hands a packet to the local socket, as if the VPC device had received it. */
 static __always_inline int deliver(ctx_t *ctx, const struct machine *machine)
@@ -83,13 +83,74 @@ static __always_inline int from_l4(ctx_t *ctx, const struct packet *outer, struc
 	return arrive(ctx);
 }
 
+/* What a packet is to splices: which it belongs to, if any, and from which end it comes. */
+struct spliced {
+	struct splice *splice;
+	u32 id;
+	u32 way;
+};
+
+/* A packet that is not in a tunnel: a splice's, or the stack's. */
+static __always_inline void from_outside(ctx_t *ctx, struct packet *pkt, int parsed,
+					 const struct machine *machine, struct spliced *spliced)
+{
+	struct splice_end *end;
+
+	if (parsed == PARSED_ICMP_ERROR && is_ours(pkt, machine))
+		path_mtu_learn(ctx, pkt, machine);
+	if (parsed != PARSED_OK || pkt->flow.proto != IPPROTO_TCP)
+		return;
+	end = splice_ends.lookup(&pkt->flow);
+	if (!end)
+		return;
+	spliced->id = end->id;
+	spliced->way = end->direction;
+	spliced->splice = splice_of(end->id, end->generation);
+}
+
+/* A packet out of a VPC, for a local socket or, then taken out of its tunnel only, for a splice.
+ * Returns a verdict, a negative drop reason, or VERDICT_PASS for a splice's. */
+static __always_inline int from_tunnel(ctx_t *ctx, struct packet *outer, struct packet *inner,
+				       int parsed, const struct machine *machine,
+				       struct spliced *spliced)
+{
+	struct session *session;
+	struct flow peer;
+	int reason;
+
+	reason = decap_check(ctx, outer, machine, inner, &parsed);
+	if (reason != DROP_NONE)
+		return -reason;
+	if (parsed == PARSED_ICMP_ERROR)
+		return error_from_vpc(ctx, outer, inner, machine);
+	session = sessions.lookup(&inner->flow);
+	if (!session)
+		return -DROP_NO_SESSION;
+	if (session->direction == DIRECTION_SPLICED) {
+		spliced->id = session->target;
+		spliced->way = DOWN;
+		spliced->splice = splice_of(spliced->id, session->target_generation);
+		if (!spliced->splice)
+			return -DROP_NO_SESSION;
+		reason = decap(ctx, outer, inner);
+		return reason ? -reason : VERDICT_PASS;
+	}
+	session_touch(session, inner);
+	peer = session->peer;
+	reason = decap(ctx, outer, inner);
+	if (reason)
+		return -reason;
+	if (rewrite(ctx, inner, &peer, 0))
+		return -DROP_INTERNAL;
+	return deliver(ctx, machine);
+}
+
 /* Returns a verdict or a negative drop reason. */
 static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct packet *inner)
 {
-	struct session *session;
+	struct spliced spliced = {};
+	int parsed, verdict = VERDICT_PASS;
 	struct machine *self;
-	int parsed, reason;
-	struct flow peer;
 	u32 zero = 0;
 
 	pull(ctx, PARSE_LEN);
@@ -100,27 +161,16 @@ static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct pac
 		return VERDICT_PASS;
 	if (parsed == PARSED_OK && is_gue(outer, self))
 		return from_l4(ctx, outer, inner);
-	if (!is_tunnel(outer, parsed, self)) {
-		if (parsed == PARSED_ICMP_ERROR && is_ours(outer, self))
-			path_mtu_learn(ctx, outer, self);
-		return VERDICT_PASS;
+	if (is_tunnel(outer, parsed, self)) {
+		verdict = from_tunnel(ctx, outer, inner, parsed, self, &spliced);
+	} else {
+		from_outside(ctx, outer, parsed, self, &spliced);
+		if (spliced.splice)
+			*inner = *outer;
 	}
-	reason = decap_check(ctx, outer, self, inner, &parsed);
-	if (reason != DROP_NONE)
-		return -reason;
-	if (parsed == PARSED_ICMP_ERROR)
-		return error_from_vpc(ctx, outer, inner, self);
-	session = sessions.lookup(&inner->flow);
-	if (!session)
-		return -DROP_NO_SESSION;
-	session_touch(session, inner);
-	peer = session->peer;
-	reason = decap(ctx, outer, inner);
-	if (reason)
-		return -reason;
-	if (rewrite(ctx, inner, &peer, 0))
-		return -DROP_INTERNAL;
-	return deliver(ctx, self);
+	if (!spliced.splice || verdict != VERDICT_PASS)
+		return verdict;
+	return splice_carry(ctx, spliced.id, spliced.splice, spliced.way, inner, self);
 }
 
 #endif

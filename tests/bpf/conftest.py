@@ -13,7 +13,9 @@ from tests.packets import packet_namespace
 from userspace.node import abi, bpf, datapath
 from userspace.node.datapath import Datapath, Sizes
 
-SIZES = Sizes(flows=4096, endpoints=64, services=8, targets=8, owned=16, laddrs=8, accounts=16)
+SIZES = Sizes(
+    flows=4096, endpoints=64, services=8, targets=8, owned=16, laddrs=8, accounts=16, splices=8, guard_paths=64
+)
 Datapaths = Callable[[str, str, bool], Datapath]
 
 

@@ -15,6 +15,7 @@ from tests.bpf import (
     l4_rows,
     l4_udp_rows,
     l4_vpc_rows,
+    splice_rows,
     vxlan6_rows,
 )
 from tests.packets import Case
@@ -65,6 +66,7 @@ GROUPS = {
         "vxlan_xdp",
         (*gateway_rows.INGRESS, *gateway_icmp_rows.INGRESS, *vxlan6_rows.INGRESS),
     ),
+    "splice": Group("gateway", "vxlan_ingress", "vxlan_xdp", splice_rows.ROWS),
 }
 WAYS = (
     Way("tc"),

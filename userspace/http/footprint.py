@@ -19,8 +19,6 @@ ALWAYS: Final = METHOD | HOST | PATH
 """What every route is found by."""
 HASHED: Final = (1 << ATTRIBUTES) - 1
 
-_NAME: Final = 31  # the attribute number that stands for the name of a header
-_STEP: Final = 0x9E3779B97F4A7C15
 _WORD: Final = (1 << 64) - 1
 _HEADERS: Final = {"host": HOST, "cookie": COOKIE, "user-agent": USER_AGENT, "authorization": AUTHORIZATION}
 # The guard reads these for itself, or hands back whatever has them: it does not compare their values.
@@ -94,9 +92,9 @@ def of_variable(name: str) -> Footprint | None:
     return {"arg": Footprint(QUERY), "cookie": Footprint(COOKIE)}.get(family)
 
 
-def guard_hash(seed: int, factor: int, attribute: int, data: bytes) -> int:
+def guard_hash(seed: int, factor: int, data: bytes) -> int:
     """Return the hash of an attribute's value, 64 bits and never 0."""
-    value = (seed ^ (attribute + 1) * _STEP) & _WORD
+    value = seed
     for byte in data:
         value = (value ^ byte) * factor & _WORD
         value ^= value >> 32
@@ -105,7 +103,7 @@ def guard_hash(seed: int, factor: int, attribute: int, data: bytes) -> int:
 
 def name_hash(seed: int, factor: int, name: bytes) -> int:
     """Return the hash of a header's name, whose case does not matter."""
-    return guard_hash(seed, factor, _NAME, bytes(byte | 0x20 for byte in name))
+    return guard_hash(seed, factor, bytes(byte | 0x20 for byte in name))
 
 
 def guard_of(
@@ -117,7 +115,7 @@ def guard_of(
     if not head.target.startswith(b"/") or head.version != "1.1":
         return None
     path, mark, query = head.target.partition(b"?")
-    values: list[bytes | None] = [head.method.encode("ascii"), None, path, query if mark else None, *[None] * 4]
+    values: list[bytes | None] = [head.method.encode("ascii"), None, path, mark + query or None, *[None] * 4]
     numbers = {b"host": 1, b"cookie": 4, b"user-agent": 5, b"authorization": 6}
     if footprint.mask & EXTRA:
         numbers[footprint.extra.encode("utf-8", "surrogateescape")] = 7
@@ -130,7 +128,7 @@ def guard_of(
         values[number] = value
     mask = footprint.mask & HASHED
     hashes = tuple(
-        guard_hash(key.seed, key.factor, number, value) if value is not None and mask & 1 << number else 0
+        guard_hash(key.seed, key.factor, value) if value is not None and mask & 1 << number else 0
         for number, value in enumerate(values)
     )
     extra_name = name_hash(key.seed, key.factor, footprint.extra.encode()) if mask & EXTRA else 0
@@ -138,10 +136,9 @@ def guard_of(
 
 
 def _decision(key: Key, mask: int, hashes: tuple[int, ...], extra_name: int, decided: Iterable[str]) -> int:
-    """Other paths are covered by it on any connection: so it has to say all that the path is decided on with, and when:
-    what one configuration covered says nothing about the next."""
+    """Other paths are covered by it on any connection: so it has to say all that the path is decided on with."""
     others = [value for number, value in enumerate(hashes) if 1 << number != PATH]
-    text = "\n".join([str(key.epoch), str(mask), str(extra_name), *map(str, others), *decided])
+    text = "\n".join([str(mask), str(extra_name), *map(str, others), *decided])
     secret = (key.seed ^ key.factor << 64).to_bytes(16, "big")
     digest = blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8, key=secret).digest()
     return int.from_bytes(digest, "big") or 1

@@ -225,7 +225,12 @@ class DropReason(IntEnum):
     ICMP_QUOTE = 23
     TARGET_DOWN = 24
     NO_NEIGHBOUR = 25
-    INTERNAL = 26
+    SPLICE_ORDER = 26
+    SPLICE_EARLY = 27
+    SPLICE_REPEAT = 28
+    SPLICE_HELD = 29
+    SPLICE_CHECKSUM = 30
+    INTERNAL = 31
 
 
 class Event(IntEnum):
@@ -247,6 +252,7 @@ class Event(IntEnum):
     DSR_SENT = 15
     DSR_TAKEN = 16
     RING_ONLY = 17
+    SPLICE_UNTOLD = 18
 
 
 STRUCTS: dict[str, type[Structure]] = {

@@ -32,6 +32,7 @@ LAYOUT: dict[str, tuple[type[Any], type[Any]]] = {
     "guard_key": (c_uint32, splice_abi.GuardKey),
     "guard_paths": (splice_abi.GuardPath, c_uint32),
     "guard_headers": (c_uint64, c_uint32),
+    "guard_states": (c_uint32, splice_abi.GuardTable),
     "drops": (c_uint32, c_uint64),
     "events": (c_uint32, c_uint64),
 }

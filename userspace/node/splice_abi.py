@@ -36,6 +36,12 @@ class GuardKey(Structure):
     _fields_ = [("seed", c_uint64), ("factor", c_uint64), ("epoch", c_uint64)]
 
 
+class GuardTable(Structure):
+    """head_table.head_table(), as a map's value."""
+
+    _fields_ = [("next", c_uint8 * 8192), ("keep", c_uint8 * 32), ("whose", c_uint8 * 32), ("small", c_uint8 * 32)]
+
+
 class SpliceEnd(Structure):
     """Where a flow finds its splice."""
 
@@ -178,6 +184,7 @@ STRUCTS = {
     "guard": Guard,
     "guard_path": GuardPath,
     "guard_key": GuardKey,
+    "guard_table": GuardTable,
     "splice_end": SpliceEnd,
     "splice": Splice,
     "splice_count": SpliceCount,

@@ -1,0 +1,83 @@
+/* guard_hash.h: the keyed hashes of the guard, and the room they are worked out in.
+ *
+ * Not made to be short, but to leave a client who does not know the key no way to two texts of one
+ * hash: each byte's difference is multiplied by a secret before the next can answer it.
+ * userspace/http/footprint.py computes the same. */
+#ifndef UNILB_GUARD_HASH_H
+#define UNILB_GUARD_HASH_H
+
+#include "splice_maps.h"
+
+#define HEAD_MAX  1024
+#define HEAD_ROOM 1536 /* of its packet, as far as the checksum is computed here */
+#define HASH_STEP 0x9e3779b97f4a7c15ULL
+#define HASH_NAME 31 /* the attribute number that stands for a header's name */
+
+#define HEAD_PARTS 64
+
+/* A part of a head: bytes start .. end of the room. */
+struct part {
+	u64 hash;
+	u32 state; /* enum head_state */
+	u32 start, end;
+	u32 pad;
+};
+
+/* One packet's head, and what was found in it. Per CPU. */
+struct head {
+	u8 bytes[HEAD_ROOM + 8];
+	u64 hashes[32]; /* by enum guard_attribute and enum guard_header */
+	u64 content_length;
+	struct part parts[HEAD_PARTS];
+	u32 part_count;
+	u32 kind;  /* of the header that is being read: enum guard_header, or HEAD_OTHER */
+	u32 avail; /* bytes in the room */
+	u32 len;   /* of the whole head, once it is complete */
+	u32 end;   /* enum head_state: DONE or BAD */
+	u32 zero;  /* never written */
+	u32 starts[32], ends[32]; /* of values, by kind */
+	u8 seen[32];		  /* how often, by kind */
+};
+BPF_PERCPU_ARRAY(heads, struct head, 1);
+
+/* Makes clang read memory anew, and the verifier with it know nothing of what is there: it would
+ * follow the guard once for each way that led to it. */
+static __always_inline void forget(void)
+{
+	asm volatile("" ::: "memory");
+}
+
+static __always_inline u64 hash_byte(u64 hash, u64 factor, u8 byte)
+{
+	hash = (hash ^ byte) * factor;
+	return hash ^ hash >> 32;
+}
+
+static __always_inline u64 hash_end(u64 hash)
+{
+	return hash ?: 1;
+}
+
+/* Hashes the first `len` bytes of the room, eight at a time. Two multiplications: after one, a
+ * difference in the highest bit would still be where it was. */
+static __always_inline u64 hash_head(const struct head *head, u32 len, const struct guard_key *key)
+{
+	u64 hash = key->seed;
+
+	for (u32 at = 0; at < HEAD_MAX; at += 8) {
+		u64 word;
+
+		if (at >= len)
+			break;
+		word = *(const u64 *)&head->bytes[at];
+		if (len - at < 8)
+			word &= (1ULL << (len - at) * 8) - 1;
+		hash = (hash ^ word) * key->factor;
+		hash ^= hash >> 32;
+		hash *= HASH_STEP;
+		hash ^= hash >> 29;
+	}
+	return hash;
+}
+
+#endif

@@ -1,0 +1,229 @@
+/* splice_state.h: what a packet does to its splice. The states:
+ *
+ *          client: pure ack     payload, FIN       RST      SYN              endpoint: anything
+ * TAIL     the socket's, and    carried            carried  carried          carried
+ *          ACTIVE when it acks  (guarded)          -> CLOSED
+ *          the tail
+ * ACTIVE   carried              carried (guarded)  the same carried          carried
+ * BACK     dropped until the deadline, then the stack's (which resets)       dropped
+ * CLOSED   carried              carried            carried  ends it; passed  carried
+ *
+ * A SYN on a living connection is carried like the rest: the endpoint's challenge (RFC 5961 section
+ * 4) makes a client that has forgotten the connection reset it. */
+#ifndef UNILB_SPLICE_STATE_H
+#define UNILB_SPLICE_STATE_H
+
+#include "guard.h"
+#include "session.h"
+
+#define UP   0
+#define DOWN 1
+
+/* What splice_step() says of a packet, beside negative drop reasons. */
+#define STEP_CARRY 0
+#define STEP_PASS  1
+
+static __always_inline struct splice *splice_of(u32 id, u32 generation)
+{
+	struct splice *splice = splices.lookup(&id);
+
+	return splice && splice->generation == generation && splice->state != SPLICE_FREE ? splice
+											  : 0;
+}
+
+static __always_inline void splice_tell(u32 id, const struct splice *splice, u32 type)
+{
+	struct splice_event *event = splice_events.ringbuf_reserve(sizeof(*event));
+
+	if (!event) {
+		count(EVENT_SPLICE_UNTOLD);
+		return;
+	}
+	event->type = type;
+	event->id = id;
+	event->generation = splice->generation;
+	event->why = event->seq = event->len = event->captured = event->pad = 0;
+	splice_events.ringbuf_submit(event, 0);
+}
+
+/* Gives the connection back to user space with the segment that it has to decide. Returns a
+ * negative drop reason. */
+static __always_inline int splice_back(ctx_t *ctx, u32 id, struct splice *splice,
+				       const struct packet *pkt, u32 payload, u32 at, u32 why)
+{
+	struct splice_event *event = splice_events.ringbuf_reserve(sizeof(*event));
+	u64 len = payload < SPLICE_EVENT_BYTES ? payload : SPLICE_EVENT_BYTES;
+
+	if (!event) {
+		count(EVENT_SPLICE_UNTOLD);
+		return -DROP_SPLICE_HELD;
+	}
+	asm volatile("" : "+r"(len));
+	if (len - 1 >= SPLICE_EVENT_BYTES || ctx_load(ctx, at, event->bytes, len)) {
+		splice_events.ringbuf_discard(event, 0);
+		return -DROP_INTERNAL;
+	}
+	event->type = SPLICE_EVENT_BACK;
+	event->id = id;
+	event->generation = splice->generation;
+	event->why = why;
+	event->seq = pkt->seq;
+	event->len = payload;
+	event->captured = len;
+	event->pad = 0;
+	splice->back = why;
+	splice->deadline_ns = bpf_ktime_get_ns() + SPLICE_BACK_NS;
+	splice->state = SPLICE_BACK;
+	splice_events.ringbuf_submit(event, 0);
+	return -DROP_SPLICE_HELD;
+}
+
+/* Notes how far the sender has come. An acknowledgement of what was never sent counts for nothing.
+ */
+static __always_inline void splice_note(struct splice *splice, u32 way, const struct packet *pkt,
+					u32 payload, u32 tsval)
+{
+	u32 end = pkt->seq + payload + (pkt->fin ? 1 : 0);
+	u32 sent = splice->end[!way] + splice->delta[!way];
+
+	splice->last_seen_ns = bpf_ktime_get_ns();
+	splice->packets[way] += 1;
+	splice->bytes[way] += payload;
+	if (pkt->rst || pkt->syn)
+		return;
+	if (ahead(end, splice->end[way]) > 0)
+		splice->end[way] = end;
+	if (pkt->ack && ahead(pkt->ack_seq, splice->acked[way]) > 0 &&
+	    ahead(pkt->ack_seq, sent) <= 0)
+		splice->acked[way] = pkt->ack_seq;
+	if (tsval)
+		splice->last_ts[way] = tsval;
+	if (pkt->fin)
+		splice->flags |= way == UP ? SPLICE_FIN_UP : SPLICE_FIN_DOWN;
+}
+
+static __always_inline void splice_close(u32 id, struct splice *splice)
+{
+	if (splice->state == SPLICE_CLOSED)
+		return;
+	splice->state = SPLICE_CLOSED;
+	splice->deadline_ns = bpf_ktime_get_ns();
+	splice_tell(id, splice, SPLICE_EVENT_END);
+}
+
+/* Closes it when both ends have ended their streams and know it of each other. */
+static __always_inline void splice_settle(u32 id, struct splice *splice)
+{
+	u8 both = SPLICE_FIN_UP | SPLICE_FIN_DOWN;
+
+	if ((splice->flags & both) == both &&
+	    ahead(splice->acked[UP], splice->end[DOWN] + splice->delta[DOWN]) >= 0 &&
+	    ahead(splice->acked[DOWN], splice->end[UP] + splice->delta[UP]) >= 0)
+		splice_close(id, splice);
+}
+
+/* A reset is believed from where its receiver expects it: see RST_WINDOW. */
+static __always_inline int splice_believes(const struct splice *splice, u32 way,
+					   const struct packet *pkt)
+{
+	return pkt->seq + splice->delta[way] - splice->acked[!way] < RST_WINDOW;
+}
+
+/* The first bytes of a response: its status class and how long it took. */
+static __always_inline void splice_answered(ctx_t *ctx, struct splice *splice, u32 payload, u32 at)
+{
+	u64 took = bpf_ktime_get_ns() - splice->request_ns, limit = 64000;
+	u32 index = splice->account, bucket = 0;
+	struct splice_count *counts;
+	u8 line[12] = {};
+	u32 class;
+
+	if (payload < sizeof(line) || ctx_load(ctx, at, line, sizeof(line)))
+		class = 0;
+	else
+		class = line[9] - '0';
+	if (class == 1)
+		return;
+	splice->flags &= ~SPLICE_AWAITS;
+	counts = splice_counts.lookup(&index);
+	if (!counts)
+		return;
+	if (class > 5)
+		class = 0;
+	counts->statuses[class] += 1;
+	counts->latency_ns += took;
+	for (int i = 0; i < LATENCY_BUCKETS - 1; i++)
+		bucket += took > limit << i;
+	if (bucket < LATENCY_BUCKETS)
+		counts->latency[bucket] += 1;
+}
+
+static __always_inline void splice_account(struct splice *splice, u32 way, u32 payload, u32 request)
+{
+	u32 index = splice->account;
+	struct splice_count *counts = splice_counts.lookup(&index);
+
+	if (request) {
+		splice->requests += 1;
+		splice->request_ns = bpf_ktime_get_ns();
+		splice->flags |= SPLICE_AWAITS;
+	}
+	if (!counts)
+		return;
+	counts->requests += request;
+	counts->bytes[way & 1] += payload;
+}
+
+/* The table of states. Returns STEP_CARRY, STEP_PASS, or a negative drop reason. */
+static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice, u32 way,
+				       const struct packet *pkt, const struct segment *segment,
+				       struct head *head)
+{
+	u32 at = segment->payload_at, request = 0;
+	u32 payload = segment->payload, tsval = segment->tsval;
+	u8 state = splice->state;
+	int verdict;
+
+	if (state == SPLICE_BACK)
+		return way == DOWN || bpf_ktime_get_ns() < splice->deadline_ns ? -DROP_SPLICE_HELD
+									       : STEP_PASS;
+	if (state == SPLICE_CLOSED && pkt->syn && !pkt->ack) {
+		splice_ends.delete((struct flow *)&pkt->flow);
+		return STEP_PASS;
+	}
+	if (way == DOWN) {
+		u32 next = splice->end[DOWN];
+
+		if (payload && splice->flags & SPLICE_AWAITS && pkt->seq == next)
+			splice_answered(ctx, splice, payload, at);
+		splice_note(splice, way, pkt, payload, tsval);
+	} else {
+		splice_note(splice, way, pkt, payload, tsval);
+		if (state == SPLICE_TAIL && pkt->ack && !pkt->rst && !pkt->syn) {
+			s32 done = ahead(pkt->ack_seq, splice->tail_end);
+
+			if (done >= 0) {
+				splice->state = SPLICE_ACTIVE;
+				splice_tell(id, splice, SPLICE_EVENT_TAIL);
+			}
+			if (done <= 0 && !payload && !pkt->fin)
+				return STEP_PASS;
+		}
+		if (payload && splice->kind == SPLICE_GUARDED && splice->state != SPLICE_CLOSED) {
+			verdict = guard_judge(ctx, pkt, segment, splice, segment->payload,
+					      segment->payload_at, head, &request);
+			if (verdict < 0)
+				return verdict;
+			if (verdict != GUARD_FORWARD)
+				return splice_back(ctx, id, splice, pkt, payload, at, verdict - 1);
+		}
+	}
+	splice_account(splice, way, payload, request);
+	if (pkt->rst && splice_believes(splice, way, pkt))
+		splice_close(id, splice);
+	else
+		splice_settle(id, splice);
+	return STEP_CARRY;
+}
+
+#endif
