@@ -3,7 +3,8 @@
 Shape of a report, absolute values of the series touched since the last one (`labels`: values, in the order of
 `http_totals.py`; histograms as in `histogram.py`, of the request, the upstream's share and the gateway's own):
     {"status": [[labels, n], ...], "bandwidth": [[labels, bytes_in, bytes_out], ...],
-     "latency": [[labels, request, upstream, own], ...]}
+     "latency": [[labels, request, upstream, own], ...], "waiting": [[labels, entries], ...]}
+`waiting` is a gauge and comes whole: entries that loggers have gathered.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ class HttpSeries:
     """Past `max_series`, of all kinds together, new ones count as the one of their kind whose labels are all OTHER;
     `on_overflow` is told of each such request."""
 
-    __slots__ = ("_bandwidth", "_latency", "_on_overflow", "_seen", "_status", "_touched", "max_series")
+    __slots__ = ("_bandwidth", "_latency", "_on_overflow", "_seen", "_status", "_touched", "_waiting", "max_series")
 
     def __init__(self, on_overflow: Callable[[], None], max_series: int = 10_000) -> None:
         self.max_series = max_series
@@ -40,6 +41,7 @@ class HttpSeries:
         self._bandwidth: dict[Labels, list[int]] = {}
         self._latency: dict[Labels, list[Histogram]] = {}
         self._touched: tuple[set[Labels], set[Labels], set[Labels]] = (set(), set(), set())
+        self._waiting: dict[Labels, int] = {}
         self._seen: tuple[dict[Labels, float], ...] = ({}, {}, {})
 
     def count(
@@ -77,6 +79,11 @@ class HttpSeries:
         touched[1].add(bandwidth)
         touched[2].add(latency)
 
+    def waiting(self, labels: Labels, entries: int) -> None:
+        """So many entries of a logger wait now. Past `max_series` new ones are not shown."""
+        if labels in self._waiting or len(self._waiting) < self.max_series:
+            self._waiting[labels] = entries
+
     def _placed(self, labels: Labels, known: object) -> Labels:
         """Where a request with labels that nobody had before is counted."""
         if len(self._status) + len(self._bandwidth) + len(self._latency) < self.max_series:
@@ -98,4 +105,5 @@ class HttpSeries:
             "status": [[labels, self._status[labels]] for labels in touched[0]],
             "bandwidth": [[labels, *self._bandwidth[labels]] for labels in touched[1]],
             "latency": [[labels, *self._latency[labels]] for labels in touched[2]],
+            "waiting": [[labels, entries] for labels, entries in self._waiting.items()],
         }

@@ -4,6 +4,7 @@ The values of labels stand in APISIX's order; a label that metadata `disabled_la
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client.core import Metric
@@ -15,6 +16,7 @@ _WHO: Final = ("service", "consumer", "node")
 _MODEL: Final = ("request_type", "request_llm_model", "llm_model")
 STATUS_LABELS: Final = ("code", "route", "matched_uri", "matched_host", *_WHO, *_MODEL, "response_source")
 TRAFFIC_LABELS: Final = ("route", *_WHO, *_MODEL)
+WAITING_LABELS: Final = ("name", "route_id", "server_addr")
 MAX_SERIES: Final = 20_000  # of each metric
 _LATENCIES: Final = ("request", "upstream", "apisix")  # `apisix` is APISIX's word for the gateway's own time
 
@@ -54,11 +56,12 @@ class Table(Generic[V]):
 class HttpTotals:
     """Absolute values of one worker (`take`), or sums of several (`add`)."""
 
-    __slots__ = ("bandwidth", "latency", "status")
+    __slots__ = ("bandwidth", "latency", "status", "waiting")
 
     def __init__(self) -> None:
         self.status: Table[int] = Table(int.__add__)
         self.bandwidth: Table[tuple[int, int]] = Table(lambda one, two: (one[0] + two[0], one[1] + two[1]))
+        self.waiting: Table[int] = Table(int.__add__)
         self.latency: Table[list[Histogram]] = Table(lambda one, two: list(map(sums, one, two)))
 
     def take(self, report: Mapping[str, Any], now: float) -> None:
@@ -67,6 +70,8 @@ class HttpTotals:
             self.status.take(tuple(labels), count, now)
         for labels, bytes_in, bytes_out in report["bandwidth"]:
             self.bandwidth.take(tuple(labels), (bytes_in, bytes_out), now)
+        for labels, entries in report["waiting"]:
+            self.waiting.take(tuple(labels), entries, now)
         for labels, *histograms in report["latency"]:
             self.latency.take(tuple(labels), histograms, now)
 
@@ -75,6 +80,11 @@ class HttpTotals:
         self.status.add(other.status)
         self.bandwidth.add(other.bandwidth)
         self.latency.add(other.latency)
+        self.waiting.add(other.waiting)
+
+    def end(self) -> None:
+        """The worker has ended: nothing waits in it."""
+        self.waiting.forget(inf)
 
     def expire(self, after: Expiry, now: float) -> None:
         """Drop what has not changed for so many seconds."""
@@ -99,4 +109,7 @@ class HttpTotals:
             for kind, histogram in zip(_LATENCIES, histograms, strict=True):
                 if any(histogram):
                     add_samples(latency, {"type": kind} | named, histogram)
-        yield from (metric for metric in (status, bandwidth, latency) if metric.samples)
+        waiting = Metric("apisix_batch_process_entries", "Entries of loggers that wait.", "gauge")
+        for labels, entries in self.waiting.values.items():
+            waiting.add_sample(waiting.name, dict(zip(WAITING_LABELS, labels, strict=True)), entries)
+        yield from (metric for metric in (status, bandwidth, latency, waiting) if metric.samples)

@@ -87,6 +87,7 @@ class WorkerTotals(Collector):
         sums = self._living.pop(worker, None)
         self._gauges.pop(worker, None)
         if sums is not None:
+            sums.http.end()
             self._departed.add(sums)
 
     def collect(self) -> Iterator[Metric]:

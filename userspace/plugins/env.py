@@ -59,6 +59,10 @@ class Meter(Protocol):
         upstream_ms: float | None,
     ) -> None: ...
 
+    def waiting(self, labels: tuple[str, ...], entries: int) -> None:
+        """So many entries of a logger wait now; `labels`: APISIX's name of it, the route, our address."""
+        ...
+
 
 Told = Callable[[bytes | None], None]
 """Takes the metrics of the node as text; None: nobody gave them."""

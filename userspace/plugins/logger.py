@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
@@ -21,13 +21,17 @@ MAX_PENDING: Final = 8192
 
 class Logger(Filter):
     """Entries gather until `batch_max_size` are there, none came for `inactive_timeout`, or the first is
-    `buffer_duration` old; then `job` makes one delivery of them."""
+    `buffer_duration` old; then `job` makes one delivery of them. `WAITING`: under which name APISIX shows how many wait,
+    "" for not at all."""
+
+    WAITING: ClassVar[str] = ""
 
     def __init__(self, conf: Conf, env: Env) -> None:
         super().__init__(conf, env)
         self._entries: list[Entry] = []
         self._first_at = self._last_at = 0.0
         self._timer: Any = None
+        self._shown: set[tuple[str, ...]] = set()  # labels under which it is shown that some wait
         self._size: int = conf.get("batch_max_size", 1)
         self._attempts = Attempts(conf.get("max_retry_count", 0), conf.get("retry_delay", 1))
         self._logs_request_body = _condition(conf, "include_req_body")
@@ -62,6 +66,11 @@ class Logger(Filter):
         self._last_at = now
         if len(self._entries) == 1:
             self._first_at = now
+        if self.WAITING and self.env.meter is not None:
+            where = request.route.route.id if request.route is not None else ""
+            labels = (self.WAITING, where, request.peer.server_address)
+            self._shown.add(labels)
+            self.env.meter.waiting(labels, len(self._entries))
         if len(self._entries) >= self._size:
             self.flush()
         elif self._timer is None:
@@ -91,6 +100,10 @@ class Logger(Filter):
             self._timer.cancel()
             self._timer = None
         entries, self._entries = self._entries, []
+        for labels in self._shown:
+            if self.env.meter is not None:
+                self.env.meter.waiting(labels, 0)
+        self._shown.clear()
         if entries and self.env.outbox is not None:
             self.env.outbox.post(self.job(entries, self._attempts), len(entries))
 

@@ -43,7 +43,7 @@ def test_a_report_holds_what_was_touched_since_the_last_and_absolute_values() ->
     count(series, "a")
     count(series, "b")
     assert len(reported(series)["status"]) == 2
-    assert reported(series) == {"status": [], "bandwidth": [], "latency": []}
+    assert reported(series) == {"status": [], "bandwidth": [], "latency": [], "waiting": []}
     count(series, "b")
     report = reported(series)
     assert report["status"] == [[["200", "b"], 2]] and report["bandwidth"] == [[["b", "bytes"], 20, 400]]
@@ -74,3 +74,12 @@ def test_what_does_not_change_for_long_is_forgotten_and_begins_anew() -> None:
     report = reported(series, 106.0, expiry)
     assert sorted(report["status"]) == [[["200", "a"], 1], [["200", "b"], 2]]
     assert sorted(report["bandwidth"]) == [[["a", "bytes"], 20, 400], [["b", "bytes"], 20, 400]], "never: 0"
+
+
+def test_what_waits_is_reported_whole_each_time_and_has_a_limit() -> None:
+    series, _ = counting(max_series=1)
+    series.waiting(("tcp logger", "r1", "::1"), 2)
+    series.waiting(("tcp logger", "r2", "::1"), 2)
+    reported(series)
+    series.waiting(("tcp logger", "r1", "::1"), 0)
+    assert reported(series)["waiting"] == [[["tcp logger", "r1", "::1"], 0]]

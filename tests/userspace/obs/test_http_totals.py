@@ -95,3 +95,19 @@ def test_sums_go_by_the_newest_change_of_any_worker() -> None:
     both.add(old)
     both.expire(Expiry(status=5.0), 106.0)
     assert both.status.values == {STATUS: 2}
+
+
+def test_what_waits_in_workers_adds_up_and_is_gone_with_them() -> None:
+    def waiting(entries: int) -> HttpTotals:
+        series, totals = HttpSeries(lambda: None), HttpTotals()
+        series.waiting(("http logger", "r1", "127.0.0.1"), entries)
+        totals.take(series.report(0.0, NEVER), 0.0)
+        return totals
+
+    one, two, both = waiting(2), waiting(3), HttpTotals()
+    both.add(one)
+    both.add(two)
+    shown = 'apisix_batch_process_entries{name="http logger",route_id="r1",server_addr="127.0.0.1"} '
+    assert f"{shown}5\n" in text_of(both)
+    one.end()
+    assert "apisix_batch_process_entries" not in text_of(one)

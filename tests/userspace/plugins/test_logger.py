@@ -115,3 +115,22 @@ def test_a_format_of_its_own_goes_before_the_metadatas_and_more_fields_join_the_
     first, second, third = sent(outbox)
     assert (first, second) == ({"from": "metadata"}, {"from": "/"})
     assert third["more"] == "/x" and third["request"]["uri"] == "/x"
+
+
+def test_how_many_wait_is_shown_until_they_are_sent() -> None:
+    told: list[tuple[tuple[str, ...], int]] = []
+
+    class Meter:
+        def count(self, *what: Any) -> None:
+            raise AssertionError
+
+        def waiting(self, labels: tuple[str, ...], entries: int) -> None:
+            told.append((labels, entries))
+
+    filter = logger(Env(outbox=Kept(), meter=Meter()), batch_max_size=2)
+    log(filter)
+    log(filter)
+    labels = ("tcp logger", "", "127.0.0.1")
+    assert told == [(labels, 1), (labels, 2), (labels, 0)]
+    filter.flush()
+    assert len(told) == 3

@@ -14,6 +14,7 @@ from userspace.plugins.logger import Logger, encoded
 
 class HttpLogger(Logger):
     NAME = "http-logger"
+    WAITING = "http logger"
 
     def __init__(self, conf: Conf, env: Env) -> None:
         super().__init__(conf, env)

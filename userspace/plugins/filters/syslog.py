@@ -17,6 +17,7 @@ _HOSTNAME: Final = os.uname().nodename
 
 class Syslog(Logger):
     NAME = "syslog"
+    WAITING = "sys logger"
 
     def job(self, entries: Sequence[Entry], attempts: Attempts) -> Job:
         conf = self.conf

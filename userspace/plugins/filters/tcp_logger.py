@@ -9,6 +9,7 @@ from userspace.plugins.logger import Logger, encoded
 
 class TcpLogger(Logger):
     NAME = "tcp-logger"
+    WAITING = "tcp logger"
 
     def job(self, entries: Sequence[Entry], attempts: Attempts) -> Job:
         conf = self.conf

@@ -9,6 +9,7 @@ from userspace.plugins.logger import Logger, encoded
 
 class UdpLogger(Logger):
     NAME = "udp-logger"
+    WAITING = "udp logger"
 
     def job(self, entries: Sequence[Entry], attempts: Attempts) -> Job:
         conf = self.conf
