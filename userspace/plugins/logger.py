@@ -21,8 +21,8 @@ MAX_PENDING: Final = 8192
 
 class Logger(Filter):
     """Entries gather until `batch_max_size` are there, none came for `inactive_timeout`, or the first is
-    `buffer_duration` old; then `job` makes one delivery of them. `WAITING`: under which name APISIX shows how many wait,
-    "" for not at all."""
+    `buffer_duration` old; then `job` makes one delivery of them. `WAITING`: under which name APISIX shows how many
+    there are, "" for not at all."""
 
     WAITING: ClassVar[str] = ""
 

@@ -7,6 +7,7 @@ from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
 from userspace.plugins.outcome import TEXT, Outcome, Reply, Wait
+from userspace.plugins.page import page
 from userspace.plugins.template import Template
 from userspace.routing.expr import Condition, compile_expression
 
@@ -19,7 +20,7 @@ class FaultInjection(Filter):
         self._delay = _Chance(conf.get("delay"), env)
         self._abort = _Chance(conf.get("abort"), env)
         abort = conf.get("abort", {})
-        self._body = Template(abort.get("body", ""))
+        self._body = Template(abort["body"]) if "body" in abort else None
         self._headers = [(name.encode(), Template(str(value))) for name, value in abort.get("headers", {}).items()]
 
     def rewrite(self, request: Request) -> Outcome:
@@ -30,10 +31,13 @@ class FaultInjection(Filter):
 
     def _reply(self, request: Request) -> Reply:
         headers = [(name, value.fill(request).encode("utf-8", "surrogateescape")) for name, value in self._headers]
-        if not any(name.lower() == b"content-type" for name, _ in headers):
-            headers.insert(0, TEXT)
+        status = int(self.conf["abort"]["http_status"])
+        has_kind = any(name.lower() == b"content-type" for name, _ in headers)
+        if self._body is None:
+            bare = page(status)
+            return Reply(status, bare.body, (*(() if has_kind else bare.headers), *headers))
         body = self._body.fill(request).encode("utf-8", "surrogateescape")
-        return Reply(int(self.conf["abort"]["http_status"]), body, tuple(headers))
+        return Reply(status, body, (*(() if has_kind else (TEXT,)), *headers))
 
 
 class _Chance:

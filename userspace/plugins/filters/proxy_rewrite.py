@@ -71,7 +71,11 @@ class ProxyRewrite(Filter):
             for value in values:
                 request.add_header(name, _filled(value, request, captures))
         for name, values in headers.set:
-            request.set_header(name, _filled(values[0], request, captures))
+            first = _filled(values[0], request, captures)
+            if first:
+                request.set_header(name, first)
+            else:
+                request.remove_header(name)  # as nginx has it: nothing is no value
             for value in values[1:]:
                 request.add_header(name, _filled(value, request, captures))
         for name in headers.remove:

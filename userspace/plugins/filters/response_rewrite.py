@@ -126,10 +126,14 @@ def _decoded(text: str) -> bytes:
 
 def _rewrite_headers(request: Request, response: Response, headers: HeaderOperations) -> None:
     for name, values in headers.add:
-        for value in values:
-            response.add_header(name, _line(value.fill(request)))
+        for line in filter(None, (_line(value.fill(request)) for value in values)):
+            response.add_header(name, line)
     for name, values in headers.set:
-        response.set_header(name, _line(values[0].fill(request)))
+        line = _line(values[0].fill(request))
+        if line:
+            response.set_header(name, line)
+        else:
+            response.remove_header(name)  # as nginx has it: nothing is no value
     for name in headers.remove:
         response.remove_header(name)
 

@@ -34,7 +34,7 @@ def location(outcome: Outcome) -> str | None:
 
 def answered(filter: Filter, one: Request, *headers: tuple[bytes, bytes]) -> dict[str, str]:
     """The headers that an answer of 200 leaves the header filter with; of equal names the values joined."""
-    response = Response(200, list(headers), False)
+    response = one.response = Response(200, list(headers), False)
     filter.header_filter(one, response)
     joined: dict[str, str] = {}
     for name, value in response.headers:

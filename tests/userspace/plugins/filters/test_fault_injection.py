@@ -35,3 +35,12 @@ def test_one_of_the_expressions_must_hold() -> None:
     filter = fault(abort={"http_status": 500, "vars": vars})
     hit = [filter.rewrite(request("GET", f"/?{query}")) is not None for query in ("a=1", "a=1&b=2", "c=3", "")]
     assert hit == [False, True, True, False]
+
+
+def test_an_abort_without_a_body_is_answered_with_the_page_of_its_status() -> None:
+    reply = fault(abort={"http_status": 403, "headers": {"X-Why": "so"}}).rewrite(request())
+    assert isinstance(reply, Reply)
+    assert b"<title>403 Forbidden</title>" in reply.body and (b"X-Why", b"so") in reply.headers
+    assert (b"Content-Type", b"text/html; charset=utf-8") in reply.headers
+    empty = fault(abort={"http_status": 403, "body": ""}).rewrite(request())
+    assert isinstance(empty, Reply) and empty.body == b""

@@ -69,3 +69,9 @@ def test_headers_are_added_set_and_removed_with_variables_and_captures() -> None
 def test_what_a_client_says_is_not_taken_for_a_variable() -> None:
     conf = {"regex_uri": ["^/(.*)", "/x"], "headers": {"X-A": "$1"}}
     assert rewritten("/$host", **conf).header(b"x-a") == b"$host"
+
+
+def test_a_header_that_is_set_to_nothing_is_gone() -> None:
+    one = request("GET", "/", "X-A: 1", "X-B: 2", "X-C: 3")
+    filter_of("proxy-rewrite", {"headers": {"X-A": "", "X-B": "$arg_none", "X-D": ""}}).rewrite(one)
+    assert [name for name, _ in one.head.headers] == [b"Host", b"X-C"]

@@ -78,7 +78,7 @@ def test_headers_are_added_set_and_removed() -> None:
     conf = {"headers": {"add": ["X-A: 2", "X-B : $uri"], "set": {"X-C": 3, "X-D": "$status"}, "remove": ["X-E"]}}
     one = request("GET", "/a")
     headers = answered(filter_of("response-rewrite", conf), one, (b"X-A", b"1"), (b"x-c", b"0"), (b"X-E", b"5"))
-    assert headers == {"X-A": "1, 2", "X-B": "/a", "X-C": "3", "X-D": ""}
+    assert headers == {"X-A": "1, 2", "X-B": "/a", "X-C": "3", "X-D": "200"}
     assert answered(filter_of("response-rewrite", {"headers": {"X-A": "9"}}), one, (b"x-a", b"1")) == {"X-A": "9"}
 
 
@@ -86,3 +86,10 @@ def test_only_answers_that_match_are_changed() -> None:
     for status, expected in ((200, b"new"), (404, b"hello world\n")):
         body = rewritten(vars=[["status", "==", status]], body="new")[1]
         assert body == expected
+
+
+def test_a_header_that_is_set_to_nothing_is_gone() -> None:
+    conf = {"headers": {"set": {"X-A": "", "Content-Type": "$arg_none"}, "add": ["X-B: $arg_none"]}}
+    response = Response(200, [(b"X-A", b"1"), (b"content-type", b"text/plain"), (b"X-C", b"3")], False)
+    filter_of("response-rewrite", conf).header_filter(request(), response)
+    assert response.headers == [(b"X-C", b"3")]
