@@ -8,6 +8,7 @@ from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
 from typing import Any, Self
 
 from control.model.splice import POLICIES
+from userspace.config.extra_labels import read_extra_labels
 from userspace.http.limits import DEFAULT_LIMITS, Limits
 from userspace.net import split_host_port
 from userspace.routing.modes import MODES
@@ -62,6 +63,7 @@ class Settings:
     expire_http_status: float = _number(0.0, 0, DAY)  # seconds after which a series that does not change is forgotten;
     expire_http_latency: float = _number(0.0, 0, DAY)  # those of plugin prometheus, by metric; 0 = never
     expire_bandwidth: float = _number(0.0, 0, DAY)
+    extra_labels: tuple[str, ...] = ()  # on the metrics of plugin prometheus, METRIC.LABEL=$VARIABLE
     resolvers: tuple[str, ...] = ()  # name servers, ADDRESS or ADDRESS:PORT; () = those of /etc/resolv.conf
     disable_upstream_healthcheck: bool = False  # no endpoint is checked, whatever upstreams ask for
     dns_ttl: float = _number(0.0, 0, DAY)  # seconds that answers count; 0 = what they say themselves, 1 s to 1 h
@@ -100,6 +102,8 @@ def _checked(setting: "Field[Any]", value: Any) -> Any:
         return _ports(value, name)
     if name in ("trusted_addresses", "proxy_protocol_from", "real_ip_from"):
         return _networks(value, name)
+    if name == "extra_labels":
+        return _extra_labels(value, name)
     if name == "resolvers":
         return _servers(value, name)
     if name in ("zone", "fallback_sni", "tls_ciphers", "trusted_certificates"):
@@ -170,6 +174,16 @@ def _networks(value: object, name: str) -> tuple[str, ...]:
             ip_network(item)
         except ValueError as error:
             raise SettingsError(f"{name}: {error}") from None
+    return tuple(value)
+
+
+def _extra_labels(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f"{name} must be a list of METRIC.LABEL=$VARIABLE")
+    try:
+        read_extra_labels(value)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None
     return tuple(value)
 
 

@@ -18,6 +18,7 @@ from control.model.node import Node
 from control.store.base import Store
 from control.store.open import open_store
 from userspace.config.compile_datapath import DatapathPlan, compile_datapath
+from userspace.config.extra_labels import by_metric
 from userspace.config.snapshot import EMPTY, Snapshot, apply
 from userspace.config.source import Source, Update
 from userspace.node import options
@@ -73,7 +74,8 @@ class NodeDaemon:
     def __post_init__(self) -> None:
         worker = self.settings.worker
         expiry = Expiry(worker.expire_http_status, worker.expire_bandwidth, worker.expire_http_latency)
-        self.totals = WorkerTotals(expiry)
+        extra = tuple(tuple(label.name for label in labels) for labels in by_metric(worker.extra_labels))
+        self.totals = WorkerTotals(expiry, extra)
         keyring = self.settings.keyring
         if keyring is None:
             self.source = Source(self.store, CONFIGURATION)

@@ -21,6 +21,7 @@ MAX_SERIES: Final = 20_000  # of each metric
 _LATENCIES: Final = ("request", "upstream", "apisix")  # `apisix` is APISIX's word for the gateway's own time
 
 V = TypeVar("V")
+Extra = tuple[tuple[str, ...], ...]  # of status, bandwidth and latency
 
 
 class Table(Generic[V]):
@@ -93,19 +94,22 @@ class HttpTotals:
             if seconds:
                 table.forget(now - seconds)
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield APISIX's metrics of requests: those that have any."""
+    def collect(self, extra: Extra = ((), (), ())) -> Iterator[Metric]:
+        """Yield APISIX's metrics of requests: those that have any. `extra`: names of labels of the operator's own."""
+        status_labels, bandwidth_labels, latency_labels = (
+            (*own, *more) for own, more in zip((STATUS_LABELS, TRAFFIC_LABELS, TRAFFIC_LABELS), extra, strict=True)
+        )
         status = Metric("apisix_http_status", "HTTP status codes, of routes with plugin prometheus.", "counter")
         for labels, count in self.status.values.items():
-            status.add_sample(status.name, dict(zip(STATUS_LABELS, labels, strict=True)), count)
+            status.add_sample(status.name, dict(zip(status_labels, labels, strict=True)), count)
         bandwidth = Metric("apisix_bandwidth", "Bytes from (ingress) and to (egress) clients.", "counter")
         for labels, both in self.bandwidth.values.items():
-            named = dict(zip(TRAFFIC_LABELS, labels, strict=True))
+            named = dict(zip(bandwidth_labels, labels, strict=True))
             for direction, size in zip(("ingress", "egress"), both, strict=True):
                 bandwidth.add_sample(bandwidth.name, {"type": direction} | named, size)
         latency = Metric("apisix_http_latency", "ms: request, upstream's share, gateway's own.", "histogram")
         for labels, histograms in self.latency.values.items():
-            named = dict(zip(TRAFFIC_LABELS, labels, strict=True))
+            named = dict(zip(latency_labels, labels, strict=True))
             for kind, histogram in zip(_LATENCIES, histograms, strict=True):
                 if any(histogram):
                     add_samples(latency, {"type": kind} | named, histogram)

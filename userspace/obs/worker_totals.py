@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from userspace.obs.fold import Row, Sums, add_rows
 from userspace.obs.histogram import add_samples
 from userspace.obs.http_series import NEVER, Expiry
+from userspace.obs.http_totals import Extra
 
 _PARTS = ("request", "upstream", "gateway")
 _STATES = ("active", "reading", "writing", "waiting")
@@ -62,9 +63,15 @@ _PER_WORKER = {
 
 class WorkerTotals(Collector):
     """Folds the reports of all workers. `report` on each counters message, `gone` once when a worker has ended.
-    `expiry`: when APISIX's series are forgotten; the workers go by it too."""
+    `expiry`: when APISIX's series are forgotten; `extra`: labels that they have besides. The workers go by both too."""
 
-    def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        expiry: Expiry = NEVER,
+        extra: Extra = ((), (), ()),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._extra = extra
         self._expiry = expiry
         self._clock = clock
         self._living: dict[str, Sums] = {}
@@ -98,7 +105,7 @@ class WorkerTotals(Collector):
         folded.add(self._departed)
         for sums in self._living.values():
             folded.add(sums)
-        yield from _http(folded)
+        yield from _http(folded, self._extra)
         yield from _routes(folded)
         yield from _own(folded)
         yield from self._connections(folded)
@@ -128,9 +135,9 @@ class WorkerTotals(Collector):
         return sum(gauges.get(name, 0) for gauges in self._gauges.values())
 
 
-def _http(folded: Sums) -> Iterator[Metric]:
+def _http(folded: Sums, extra: Extra) -> Iterator[Metric]:
     """APISIX's own: of routes that have the plugin, but for the last."""
-    yield from folded.http.collect()
+    yield from folded.http.collect(extra)
     # A gauge in APISIX too, whatever its name says.
     requests = Metric("apisix_http_requests_total", "Requests since the node started.", "gauge")
     requests.add_sample(requests.name, {}, folded.totals.get("requests", 0))

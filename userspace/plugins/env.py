@@ -73,14 +73,16 @@ class Env:
     """`consumers` and `metadata(plugin)` are those of the present configuration: ask each time. `clock` is monotonic,
     `now` the time of day, both in seconds. `draw` is a random number in [0, 1). `https_port` is where
     clients find us over TLS; None: 443, or nowhere. `tally` holds what all workers count together, `coders` what
-    compresses answers. `service_name(id)`: "" for a service without one. `metrics` has somebody told what the node
-    counts, within a second or so."""
+    compresses answers. `service_name(id)`:
+    "" for a service without one. `extra_labels`: the variables behind what the operator adds to the labels of the
+    meter's three metrics, in their order. `metrics` has somebody told what the node counts, within a second or so."""
 
     consumers: Consumers = field(default_factory=Consumers)
     metadata: Callable[[str], Mapping[str, Any]] = lambda plugin: {}
     service_name: Callable[[str], str] = lambda id: ""
     slots: Slots | None = None
     meter: Meter | None = None
+    extra_labels: tuple[tuple[str, ...], ...] = ((), (), ())
     metrics: Callable[[Told], None] | None = None
     outbox: Outbox | None = None
     tally: Tally = field(default_factory=Tally)

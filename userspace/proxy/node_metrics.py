@@ -1,15 +1,26 @@
-"""NodeMetrics: what the node counts, as text, asked of it over the wire: for routes that show it (public-api)."""
+"""What plugins count requests by; and NodeMetrics: what the node counts, as text, asked of it over the wire."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from userspace.config.extra_labels import by_metric
+from userspace.config.settings import Settings
+from userspace.obs.http_series import Expiry, HttpSeries
+from userspace.plugins.env import Env
 from userspace.proxy.wire_intake import WireIntake
 
 WITHIN: Final = 2.0
 """Seconds in which the node answers; then there is no answer."""
 
 Told = Callable[[bytes | None], None]
+
+
+def measure(env: Env, meter: HttpSeries, settings: Settings) -> Expiry:
+    """Have filters count by `meter`; return when what they count is forgotten."""
+    env.meter = meter
+    env.extra_labels = tuple(tuple(one.variable for one in some) for some in by_metric(settings.extra_labels))
+    return Expiry(settings.expire_http_status, settings.expire_bandwidth, settings.expire_http_latency)
 
 
 class NodeMetrics:

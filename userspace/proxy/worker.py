@@ -28,11 +28,10 @@ from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings, SettingsError
 from userspace.config.snapshot import apply, replace
 from userspace.obs.access_log import AccessLog
-from userspace.obs.http_series import Expiry
 from userspace.plugins.env import Env
 from userspace.proxy import openssl
 from userspace.proxy.listener import Listener
-from userspace.proxy.node_metrics import NodeMetrics
+from userspace.proxy.node_metrics import NodeMetrics, measure
 from userspace.proxy.observations import Observations
 from userspace.proxy.outbox import Outbox
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
@@ -71,8 +70,7 @@ class Worker:
         self._router = Router(here, env, self._trouble, settings.router)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._outbox = env.outbox = Outbox(loop, self._shared.naming, self._trouble, settings.trusted_certificates)
-        self._expiry = Expiry(settings.expire_http_status, settings.expire_bandwidth, settings.expire_http_latency)
-        env.meter = self._shared.counters.http
+        self._expiry = measure(env, self._shared.counters.http, settings)
         self._metrics = NodeMetrics(loop, lambda: self._wire)
         env.metrics = self._metrics.ask
         self._shared.on_empty = self._finish

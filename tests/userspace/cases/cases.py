@@ -124,6 +124,9 @@ def profile_of(case: Case) -> Profile:
         value = _at(config, path)
         if value is not None and value is not False and value != _DEFAULT_ROUTER:
             settings[setting] = _text(value)
+    labels = list(_extra_labels(_at(config, "plugin_attr.prometheus.metrics")))
+    if labels:
+        settings["extra_labels"] = json.dumps(labels)
     options = [option for item in sorted(settings.items()) for option in ("--set", "=".join(item))]
     encryption = _at(config, "apisix.data_encryption") or {}
     if encryption.get("enable_encrypt_fields") is False:
@@ -132,6 +135,13 @@ def profile_of(case: Case) -> Profile:
         keyring = encryption["keyring"] or []
         options += ["--keyring", ",".join([keyring] if isinstance(keyring, str) else keyring)]
     return Profile(tuple(options), server.get("apisix_yaml"))
+
+
+def _extra_labels(metrics: Any) -> Iterator[str]:
+    """The labels that APISIX's configuration adds to metrics, as our setting has them."""
+    for metric, conf in (metrics or {}).items():
+        for label in conf.get("extra_labels", ()):
+            yield from (f"{metric}.{name}={variable}" for name, variable in label.items())
 
 
 def _at(config: Any, path: str) -> Any:

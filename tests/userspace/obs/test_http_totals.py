@@ -19,10 +19,10 @@ def reported(times: int = 1, route: str = "r1", upstream_ms: float | None = 2.0)
     return series.report(0.0, NEVER)
 
 
-def text_of(totals: HttpTotals) -> str:
+def text_of(totals: HttpTotals, extra: Any = ((), (), ())) -> str:
     class Collector:
         def collect(self) -> Any:
-            return totals.collect()
+            return totals.collect(extra)
 
     return render([Collector()]).decode()  # type: ignore[list-item]
 
@@ -111,3 +111,12 @@ def test_what_waits_in_workers_adds_up_and_is_gone_with_them() -> None:
     assert f"{shown}5\n" in text_of(both)
     one.end()
     assert "apisix_batch_process_entries" not in text_of(one)
+
+
+def test_labels_of_the_operator_s_are_named() -> None:
+    series, totals = HttpSeries(lambda: None), HttpTotals()
+    series.count((*STATUS, "10.0.0.1:80"), TRAFFIC, (*TRAFFIC, "GET"), (1, 1), 1.0, None)
+    totals.take(series.report(0.0, NEVER), 0.0)
+    shown = text_of(totals, (("addr",), (), ("method",)))
+    assert 'response_source="upstream",addr="10.0.0.1:80"} 1' in shown
+    assert 'llm_model="",method="GET",le="1"} 1' in shown and 'llm_model=""} 1' in shown

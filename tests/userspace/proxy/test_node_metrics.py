@@ -2,8 +2,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from userspace.config.settings import Settings
+from userspace.obs.http_series import Expiry, HttpSeries
+from userspace.plugins.env import Env
 from userspace.proxy import node_metrics
-from userspace.proxy.node_metrics import NodeMetrics
+from userspace.proxy.node_metrics import NodeMetrics, measure
 
 
 class Wire:
@@ -39,3 +42,12 @@ async def test_a_node_that_is_silent_or_gone_is_no_wait_for_ever(monkeypatch: An
         assert told == [], "never at once"
         await asyncio.sleep(0.03)
         assert told == [None]
+
+
+def test_plugins_count_by_what_the_settings_say() -> None:
+    env, meter = Env(), HttpSeries(lambda: None)
+    labels = ["http_status.addr=$upstream_addr", "http_latency.m=$request_method"]
+    settings = Settings.from_json({"extra_labels": labels, "expire_bandwidth": 5, "expire_http_latency": 6})
+    assert measure(env, meter, settings) == Expiry(status=0, bandwidth=5, latency=6)
+    assert env.meter is meter
+    assert env.extra_labels == (("upstream_addr",), (), ("request_method",))

@@ -6,8 +6,11 @@ from typing import Any, Final
 from userspace.http.request import Request
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
+from userspace.plugins.log_entry import readable
 from userspace.plugins.summary import Summary
 
+MAX_VALUE: Final = 256
+"""Characters of what an extra label says: clients may have a say in it."""
 # Of requests that go to no language model.
 _MODEL: Final = ("traditional_http", "", "")
 _STATUS: Final = (
@@ -44,6 +47,12 @@ class Prometheus(Filter):
             self._metadata, self._empty = metadata, _positions(metadata)
         if any(self._empty):
             status, bandwidth, latency = map(_without, (status, bandwidth, latency), self._empty)
+        extra = self.env.extra_labels
+        if any(extra):
+            status, bandwidth, latency = (
+                (*labels, *_values(request, names))
+                for labels, names in zip((status, bandwidth, latency), extra, strict=True)
+            )
         upstream_ms = summary.upstream_ms if summary.upstream_address is not None else None
         meter.count(status, bandwidth, latency, (summary.bytes_in, summary.bytes_out), summary.request_ms, upstream_ms)
 
@@ -56,6 +65,10 @@ class Prometheus(Filter):
         if not self._prefers_names:
             return route.id, service
         return route.name or route.id, (self.env.service_name(service) or service) if service else ""
+
+
+def _values(request: Request, names: tuple[str, ...]) -> list[str]:
+    return [readable(request.var(name) or "")[:MAX_VALUE] for name in names]
 
 
 def _positions(metadata: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:

@@ -89,3 +89,13 @@ def test_it_wants_every_request() -> None:
 
 def test_where_nobody_counts_nothing_happens() -> None:
     filter_of("prometheus", {}).log(at(), summary())
+
+
+def test_labels_of_the_operator_s_come_last_and_clients_can_not_make_them_long() -> None:
+    one = at()
+    one.set_header(b"X-Y", b"\xff" + b"y" * 1000)
+    extra = (("status", "arg_none"), (), ("http_x_y",))
+    one.summary = summary(201)
+    status, bandwidth, latency, *_ = counted(one, one.summary, extra_labels=extra)
+    assert status[-3:] == ("upstream", "201", "") and len(bandwidth) == 7
+    assert len(latency) == 8 and latency[-1] == "?" + "y" * 255
