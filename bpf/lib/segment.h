@@ -8,7 +8,7 @@
 #define UNILB_SEGMENT_H
 
 #include "mss.h"
-#include "rewrite.h"
+#include "quote.h"
 #include "splice_maps.h"
 
 #define TCP_MAX_LEN	  60
@@ -57,7 +57,9 @@ struct segment {
 	u32 tsval; /* host order; 0: none */
 	u32 mtu;   /* of the way on, when the packet is longer */
 	struct shift shift;
-	struct flow peer; /* the flow of the other direction as that arrives */
+	struct quote quote; /* of an ICMP error */
+	struct flow answer; /* what the quoted packet's receiver sends */
+	struct flow peer;   /* the flow of the other direction as that arrives */
 };
 
 BPF_PERCPU_ARRAY(segments, struct segment, 1);

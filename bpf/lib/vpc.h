@@ -3,7 +3,7 @@
 #define UNILB_VPC_H
 
 #include "decap.h"
-#include "splice.h"
+#include "splice_error.h"
 
 /* Hands a packet to the local socket, as if the VPC device had received it. */
 static __always_inline int deliver(ctx_t *ctx, const struct machine *machine)
@@ -26,20 +26,27 @@ static __always_inline int deliver(ctx_t *ctx, const struct machine *machine)
 static __always_inline int error_from_vpc(ctx_t *ctx, const struct packet *outer,
 					  struct packet *inner, const struct machine *machine)
 {
-	u32 len = outer->v6 ? OUTER6_LEN : OUTER_LEN;
-	struct quote quote = {};
-	struct flow peer = {};
+	u32 len = outer->v6 ? OUTER6_LEN : OUTER_LEN, zero = 0;
+	struct segment *segment;
+	struct quote *quote;
 	int reason;
 
-	reason = icmp_session(ctx, inner, &quote, &peer);
+	segment = segments.lookup(&zero);
+	if (!segment)
+		return -DROP_INTERNAL;
+	quote = &segment->quote;
+	__builtin_memset(quote, 0, sizeof(*quote));
+	reason = icmp_session(ctx, inner, quote, &segment->peer);
 	reason = reason ?: decap(ctx, outer, inner);
 	if (reason)
 		return -reason;
-	quote.l3 -= len;
-	quote.l4 -= len;
-	if (quote.csum)
-		quote.csum -= len;
-	if (icmp_translate(ctx, inner, &quote, &peer, 0))
+	quote->l3 -= len;
+	quote->l4 -= len;
+	if (quote->csum)
+		quote->csum -= len;
+	if (!segment->peer.proto) /* what a splice has left of a session */
+		return splice_error_vpc(ctx, inner, segment, machine);
+	if (icmp_translate(ctx, inner, quote, &segment->peer, 0))
 		return -DROP_INTERNAL;
 	count(EVENT_ICMP_TRANSLATED);
 	return deliver(ctx, machine);
@@ -96,8 +103,6 @@ static __always_inline void from_outside(ctx_t *ctx, struct packet *pkt, int par
 {
 	struct splice_end *end;
 
-	if (parsed == PARSED_ICMP_ERROR && is_ours(pkt, machine))
-		path_mtu_learn(ctx, pkt, machine);
 	if (parsed != PARSED_OK || pkt->flow.proto != IPPROTO_TCP)
 		return;
 	end = splice_ends.lookup(&pkt->flow);
@@ -161,6 +166,11 @@ static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct pac
 		return VERDICT_PASS;
 	if (parsed == PARSED_OK && is_gue(outer, self))
 		return from_l4(ctx, outer, inner);
+	if (parsed == PARSED_ICMP_ERROR) {
+		if (is_ours(outer, self))
+			path_mtu_learn(ctx, outer, self);
+		return splice_error_outside(ctx, outer, self);
+	}
 	if (is_tunnel(outer, parsed, self)) {
 		verdict = from_tunnel(ctx, outer, inner, parsed, self, &spliced);
 	} else {

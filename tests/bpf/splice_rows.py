@@ -2,15 +2,17 @@
 
 from ctypes import c_uint32
 
-from scapy.packet import Raw
+from scapy.layers.inet import ICMP, IP
+from scapy.packet import Packet, Raw
 
-from tests.bpf.gateway_rows import inner_frame, to_vm, tunnel
+from tests.bpf.gateway_rows import LADDR, VM, inner_frame, to_vm, tunnel
 from tests.bpf.splice_machine import (
     C_ACK,
     C_SEQ,
     CLIENT,
     CLIENT6,
     DOWN_SEQ,
+    ENDPOINT,
     ENDPOINT6,
     EPOCH,
     FACTOR,
@@ -407,4 +409,57 @@ IN_ORDER = (
     Case("guard: a FIN alone", from_client("FA"), TC_ACT_REDIRECT, Onward(to_endpoint("FA")), carried(**GUARDED)),
 )
 
-ROWS = (*TRANSLATION, *WINDOWS, *OPTIONS, *WAYS, *STATES, *COVERED, *HANDED_BACK, *IN_ORDER)
+
+def about(packet: Packet, quoted: int, dst: str, src: str = "10.9.9.1", ttl: int = 64) -> Packet:
+    """Return an ICMP "fragmentation needed" that quotes the IP packet's header and `quoted` bytes more."""
+    quote = Raw(bytes(packet)[: 20 + quoted])
+    return IP(src=src, dst=dst, ttl=ttl) / ICMP(type=3, code=4, nexthopmtu=1400) / quote
+
+
+OUT_TO_ENDPOINT = to_endpoint("A", b"x" * 40, ttl=60)
+SENT_BY_CLIENT = tcp(CLIENT, 50000, SELF, 80, "A", seq=C_SEQ, ack=S_ACK, ttl=60) / Raw(b"x" * 40)
+OUT_TO_CLIENT = to_client("A", b"x" * 40, ttl=60)
+SENT_BY_ENDPOINT = tcp(ENDPOINT, 8080, SELF, 40000, "A", seq=S_ACK, ack=C_SEQ, ttl=60) / Raw(b"x" * 40)
+QUOTES = tuple(
+    Case(
+        f"splice: an error about what went to the {end}, {quoted} bytes of it quoted",
+        arrives(about(wrong, quoted, dst=SELF)),
+        TC_ACT_REDIRECT,
+        Onward(about(right, quoted, src=SELF, dst=sender, ttl=63)),
+        carried(),
+        {Event.ICMP_TRANSLATED: 1},
+    )
+    for quoted in (8, 12, 20, 40)
+    for end, wrong, right, sender in (
+        ("endpoint", OUT_TO_ENDPOINT, SENT_BY_CLIENT, CLIENT),
+        ("client", OUT_TO_CLIENT, SENT_BY_ENDPOINT, ENDPOINT),
+    )
+)
+VM_ERROR = (
+    IP(src=VM, dst=LADDR) / ICMP(type=3, code=3) / Raw(bytes(tcp(LADDR, 6000, VM, 80, "A", seq=S_SEQ, ack=S_ACK)))
+)
+ERRORS = (
+    *QUOTES,
+    Case(
+        "splice: an error out of a VPC",
+        tunnel(inner_frame(VM_ERROR)),
+        TC_ACT_REDIRECT,
+        Onward(
+            IP(src=SELF, dst=CLIENT, ttl=63)
+            / ICMP(type=3, code=3)
+            / Raw(bytes(tcp(CLIENT, 50000, SELF, 80, "A", seq=C_SEQ, ack=S_ACK)))
+        ),
+        carried(vpc=True),
+        {Event.DECAP: 1, Event.ICMP_TRANSLATED: 1},
+    ),
+    passed(
+        "splice: an error about another flow", arrives(about(tcp(SELF, 1, ENDPOINT, 2, "A"), 20, dst=SELF)), *carried()
+    ),
+    passed(
+        "splice: an error to somebody else than it quotes",
+        arrives(about(OUT_TO_ENDPOINT, 20, dst="10.0.0.11")),
+        *carried(),
+    ),
+)
+
+ROWS = (*ERRORS, *TRANSLATION, *WINDOWS, *OPTIONS, *WAYS, *STATES, *COVERED, *HANDED_BACK, *IN_ORDER)
