@@ -96,6 +96,7 @@ TESTED_ELSEWHERE = {
     "userspace.errors": "a dataclass",
     "userspace.plugins.summary": "a dataclass",
     "userspace.plugins.env": "a dataclass",
+    "userspace.proxy.spliceable": "test_splice_exchange.py, test_handed_back.py",
     "userspace.proxy.stream_connect": "test_stream_accept.py connects by it",
     "userspace.proxy.forward": "test_exchange.py, test_upstream.py, test_tries.py",
     "userspace.proxy.deciding": "test_exchange_plugins.py waits through it",

@@ -1,7 +1,7 @@
 """`/apisix/admin/consumers`, and the credentials below each of them."""
 
 from control.admin.identities import claim
-from control.admin.plugin_references import mention
+from control.admin.plugin_peers import relate_plugins
 from control.admin.references import NoParent, Related, guard_of, join, refer, take_guard, text_at
 from control.admin.resource import Doc, Resource, Target
 from control.model.consumer import check_consumer
@@ -33,7 +33,8 @@ class Consumers(Resource):
 
     async def relate(self, id: str, doc: Doc, old: Doc | None) -> tuple[Doc, Related]:
         check_consumer(doc)
-        parts = [await claim(self.store, self.prefix + id, doc.get("plugins", {})), mention(doc)]
+        claimed = await claim(self.store, self.prefix + id, doc.get("plugins", {}))
+        parts = [claimed, await relate_plugins(self.store, doc)]
         group = text_at(doc, "group_id")
         if group is not None and text_at(old, "group_id") != group:
             _, related = await refer(self.store, "consumer_group", group, "consumer group id")
@@ -69,7 +70,8 @@ class Credentials(Resource):
         if owner is None:
             raise NoParent("consumer not found")
         below = Related((Compare(owner.key, owner.mod_revision),), (Put(guard_of("consumer", self._username), b""),))
-        return doc, join([below, await claim(self.store, self.prefix + id, doc.get("plugins", {})), mention(doc)])
+        claimed = await claim(self.store, self.prefix + id, doc.get("plugins", {}))
+        return doc, join([below, claimed, await relate_plugins(self.store, doc)])
 
     async def release(self, id: str, old: Doc, force: bool) -> Related:
         return Related()

@@ -1,6 +1,6 @@
 """`/apisix/admin/global_rules`."""
 
-from control.admin.plugin_references import mention
+from control.admin.plugin_peers import relate_plugins
 from control.admin.references import Related, decode, guard_of, join, take_guard
 from control.admin.resource import Doc, Resource
 from control.model.errors import ModelError
@@ -32,7 +32,7 @@ class GlobalRules(Resource):
             for name in rule.plugins:
                 if name in plugins:
                     raise ModelError(f"plugin '{name}' already exists in global rule with id '{other_id}'")
-        return doc, join([taken, Related(ops=(Put(_ALL, b""),)), mention(doc)])
+        return doc, join([taken, Related(ops=(Put(_ALL, b""),)), await relate_plugins(self.store, doc)])
 
     async def release(self, id: str, old: Doc, force: bool) -> Related:
         return Related()

@@ -1,6 +1,6 @@
 """`/apisix/admin/plugin_configs`."""
 
-from control.admin.plugin_references import mention
+from control.admin.plugin_peers import relate_plugins
 from control.admin.references import Related, find_users, guard_of, in_use, join, take_guard, text_at
 from control.admin.resource import Doc, Resource
 from control.model.plugin_config import PluginConfig
@@ -16,7 +16,7 @@ class PluginConfigs(Resource):
 
     async def relate(self, id: str, doc: Doc, old: Doc | None) -> tuple[Doc, Related]:
         PluginConfig.from_json(doc)
-        return doc, mention(doc)
+        return doc, await relate_plugins(self.store, doc)
 
     async def release(self, id: str, old: Doc, force: bool) -> Related:
         guard = guard_of("plugin_config", id)

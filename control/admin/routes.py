@@ -1,6 +1,6 @@
 """`/apisix/admin/routes`."""
 
-from control.admin.plugin_references import mention
+from control.admin.plugin_peers import relate_plugins
 from control.admin.references import Related, join, refer, text_at
 from control.admin.resource import Doc, Resource
 from control.admin.upstreams import relate_inline, split_inline
@@ -21,7 +21,7 @@ class Routes(Resource):
         Route.from_json(doc)
         referred = await relate_ids(self.store, doc, old, ("upstream", "service", "plugin_config"))
         doc, related = await relate_inline(self.store, doc, vpc_id)
-        return doc, join([referred, related, mention(doc)])
+        return doc, join([referred, related, await relate_plugins(self.store, doc)])
 
     async def release(self, id: str, old: Doc, force: bool) -> Related:
         return Related()

@@ -1,7 +1,7 @@
 """`/apisix/admin/services`, and the GraphQL cost decorations below each of them."""
 
 from control.admin.graphql_cost_decorations import Decorations, without_decorations
-from control.admin.plugin_references import mention
+from control.admin.plugin_peers import relate_plugins
 from control.admin.references import Related, find_users, guard_of, in_use, join, take_guard, text_at
 from control.admin.resource import Doc, Resource, Target
 from control.admin.routes import forbid_times_inside, relate_ids
@@ -29,7 +29,7 @@ class Services(Resource):
         doc, related = await relate_inline(self.store, doc, vpc_id)
         # A predecessor whose ttl ran out may have left some.
         fresh = await without_decorations(self.store, id) if old is None else Related()
-        return doc, join([referred, related, mention(doc), fresh])
+        return doc, join([referred, related, await relate_plugins(self.store, doc), fresh])
 
     async def release(self, id: str, old: Doc, force: bool) -> Related:
         guard = guard_of("service", id)

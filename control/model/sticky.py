@@ -64,7 +64,8 @@ class Sticky:
     `mode`: insert (a cookie of ours), rewrite or prefix (of the endpoint's cookie), app_cookie (the endpoint's cookie
     stays as it is), session_id (a cookie that each client is given, hashed), header, source_ip, tls_session (hashed).
     `ttl` is Max-Age in seconds; None makes a cookie that ends with the browser session. `when_down`: repick, refuse
-    (503). `when_drained`: keep, repick, refuse; what is hashed has left a drained endpoint, so keep is repick there.
+    (503). `when_drained`: keep, repick, refuse; by header, source_ip and tls_session nobody can tell its clients from
+    new ones, so there all is repick.
     """
 
     cookie: str = "UNILB"

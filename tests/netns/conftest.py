@@ -1,10 +1,14 @@
 """One region for the folder, built once and left whole by every test; tests that break things build their own."""
 
 import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.netns import cell_nodes, cells
+from tests.netns.cell_ends import Server
 from userspace.lab import demo, topology
 from userspace.lab.down import down
 from userspace.lab.lab import Lab
@@ -34,3 +38,27 @@ def region() -> Topology:
 @pytest.fixture(scope="session")
 def lab(region: Topology) -> Iterator[Lab]:
     yield from built("e2e", region)
+
+
+@pytest.fixture(scope="session")
+def cell_pins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("cells")
+    subprocess.run(["mount", "-t", "bpf", "bpf", root], check=True)
+    with cells.built(), cell_nodes.homes(root):
+        yield root
+    subprocess.run(["umount", root], check=True)
+
+
+@pytest.fixture(scope="session")
+def cell_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def server(cell_pins: Path) -> Iterator[Server]:
+    made = Server(2 << 20)
+    for place, address in (("server", cells.v4("server")), ("server", cells.v6("server")), ("host", cells.VM)):
+        made.listen(place, address)
+    made.echo("server", cells.v4("server"))
+    yield made
+    made.close()

@@ -1,12 +1,11 @@
 """{TC, XDP} x {offloads on, off} x {MTU 1500, 1450, 9000} x {IPv4, IPv6}: every byte, and nobody counts an error."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.netns import cell_nodes, cells
+from tests.netns import cells
 from tests.netns.cell_ends import ECHO, VPC_WEB, WEB, Server, asked, counters, transfer
 from tests.netns.cell_nodes import NODES, bring_up
 from tests.netns.cells import UNIQUE, VIP, VIP6
@@ -26,34 +25,10 @@ def name(cell: Cell) -> str:
 
 
 @pytest.fixture(scope="module")
-def pins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    root = tmp_path_factory.mktemp("cells")
-    subprocess.run(["mount", "-t", "bpf", "bpf", root], check=True)
-    with cells.built(), cell_nodes.homes(root):
-        yield root
-    subprocess.run(["umount", root], check=True)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def server(pins: Path) -> Iterator[Server]:
-    made = Server(SIZE)
-    for place, address in (("server", cells.v4("server")), ("server", cells.v6("server")), ("host", cells.VM)):
-        made.listen(place, address)
-    made.echo("server", cells.v4("server"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def cell(request: pytest.FixtureRequest, pins: Path, cache: Path, server: Server) -> Iterator[Cell]:
+def cell(request: pytest.FixtureRequest, cell_pins: Path, cell_cache: Path, server: Server) -> Iterator[Cell]:
     hook, offloads, mtu = found = request.param
     cells.set_wires(mtu, offloads)
-    nodes = [bring_up(node, hook, mtu, pins, cache) for node in NODES]
+    nodes = [bring_up(node, hook, mtu, cell_pins, cell_cache) for node in NODES]
     yield found
     for node in nodes:
         node.close()
@@ -72,9 +47,11 @@ def test_every_byte_arrives_and_nobody_counts_an_error(cell: Cell, server: Serve
 
 @pytest.mark.parametrize("cell", IMPOSSIBLE, ids=name)
 @pytest.mark.parametrize("node", NODES)
-def test_xdp_is_refused_where_senders_leave_checksums_open(cell: Cell, node: str, pins: Path, cache: Path) -> None:
+def test_xdp_is_refused_where_senders_leave_checksums_open(
+    cell: Cell, node: str, cell_pins: Path, cell_cache: Path
+) -> None:
     hook, offloads, mtu = cell
     cells.set_wires(mtu, offloads)
     mend = f"ip netns exec cell-switch ethtool -K {node} tx off"
     with pytest.raises(LinkError, match=f"--hook xdp on eth0 would lose TCP: .*; mend: {mend}"):
-        bring_up(node, hook, mtu, pins, cache)
+        bring_up(node, hook, mtu, cell_pins, cell_cache)

@@ -1,7 +1,8 @@
 """From an upstream to its Picker: off the request path, whenever its endpoints, their health or their warmth change."""
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import mode
 from typing import Final
 
 from control.model.upstream import Endpoint, Upstream
@@ -54,6 +55,19 @@ def build(
     if len(tiers) < 2:
         return tiers[0] if tiers else NOBODY
     return Priorities(tiers)
+
+
+def ring_with_drained(upstream: Upstream, previous: Picker | None = None) -> Picker | None:
+    """Return the ring as it was before some endpoints were drained; None when none is, or all are. What they weighed
+    nobody remembers: they count as most of the others do."""
+    weights = [endpoint.weight for endpoint in upstream.endpoints if endpoint.weight]
+    if len(weights) in (0, len(upstream.endpoints)):
+        return None
+    usual = mode(weights)
+    members = [Member(endpoint, endpoint.weight or usual) for endpoint in upstream.endpoints]
+    hashing = replace(upstream, type="chash", spill_over=None)
+    make = _Make(hashing, NOWHERE, NONE, Loads(), previous)
+    return Priorities([make.tier(group) for group in by_priority(members)])
 
 
 def usable(endpoints: Sequence[Endpoint], shares: Mapping[Endpoint, float] = COLD) -> list[Member]:

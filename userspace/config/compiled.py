@@ -8,7 +8,7 @@ from control.model.health import Passive
 from control.model.route import Route
 from control.model.sticky import StickyKeys
 from control.model.upstream import Endpoint, Timeout, Upstream
-from userspace.balancer.build import Here, build
+from userspace.balancer.build import Here, build, ring_with_drained
 from userspace.balancer.hash_key import KeyOf, compile_key, variables_of
 from userspace.balancer.load import Loads
 from userspace.balancer.picker import NOBODY, Picker
@@ -32,7 +32,8 @@ class CompiledUpstream:
     `keys`: those that `tokens` were made with; None when no route of this upstream is sticky. `upstream` has addresses
     where `source`, the stored one, has names. `down`: its endpoints that `picker` leaves out. `passive`: what exchanges
     meet is of interest to the checker. `key_of`: what the picker is to be given of a request, None for nothing.
-    `ring`: of all endpoints, down or not, for what sticky routes hash; NOBODY where none does.
+    `ring`: of all endpoints, down or not, for what sticky routes hash; NOBODY where none does. `whole_ring`: the same
+    with those that are drained where they were.
     `loads`: what its pickers know of endpoints. `confirmed`: what the checker
     says is down, also where all are used. `cold`, `shares`: of endpoints that warm up. `footprint`: of `key_of`.
     """
@@ -48,6 +49,7 @@ class CompiledUpstream:
     passive: Passive | None = None
     key_of: KeyOf | None = None
     ring: Picker = NOBODY
+    whole_ring: Picker = NOBODY
     loads: Loads = field(default_factory=Loads)
     confirmed: frozenset[Endpoint] = frozenset()
     cold: Cold = field(default_factory=dict)
@@ -184,10 +186,12 @@ def compile_upstream(
         tokens = before.tokens
     else:
         tokens = StickyTable(upstream.id, endpoints, keys) if keys is not None else NO_TOKENS
-    ring = NOBODY
+    ring = whole = NOBODY
     if hashes:
         hashing = replace(upstream, type="chash", spill_over=None)
         ring = before.ring if is_same and before.ring is not NOBODY else build(hashing, previous=before.ring)
+        is_whole = is_same and before.whole_ring is not NOBODY
+        whole = before.whole_ring if is_whole else ring_with_drained(upstream, before.whole_ring) or ring
     return CompiledUpstream(
         upstream,
         picker,
@@ -200,6 +204,7 @@ def compile_upstream(
         passive=upstream.checks.passive if upstream.checks is not None and live.is_checking else None,
         key_of=compile_key(upstream.hash_on, upstream.key) if picker.wants_key else None,
         ring=ring,
+        whole_ring=whole,
         loads=loads,
         confirmed=confirmed,
         cold=cold,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from control.model.balancing import TYPES
+from control.model.plugins import PLUGINS as KNOWN
 from control.model.plugins import is_disabled
 from control.model.route import Route
 from control.model.ssl import Ssl
@@ -66,12 +67,20 @@ def unserved(kind: str, document: Any, parsed: Any) -> str | None:
         # RFC 1035 section 2.3.4.
         if len(endpoint.host) > 253 or any(len(label) > 63 for label in endpoint.host.split(".")):
             return f'property "nodes": host "{endpoint.host[:64]}..." is too long for a domain name'
-    return _plugin(document.get("plugins", {}))
+    plugins = document.get("plugins", {})
+    if kind == "consumer":
+        # What would only say how it is known opens nothing: no route that asks for it is served.
+        plugins = {name: conf for name, conf in plugins.items() if name in PLUGINS or not _identifies(name)}
+    return _plugin(plugins)
 
 
 def matches_as_written(route: Route) -> bool:
     """True when gateways serve all conditions of a route, whatever they can not do for what it matches."""
     return _condition(route) is None
+
+
+def _identifies(plugin: str) -> bool:
+    return KNOWN[plugin].type == "auth"
 
 
 def _patterns(sources: Iterable[str]) -> str | None:

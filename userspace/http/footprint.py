@@ -136,9 +136,10 @@ def guard_of(
 
 
 def _decision(key: Key, mask: int, hashes: tuple[int, ...], extra_name: int, decided: Iterable[str]) -> int:
-    """Other paths are covered by it on any connection: so it has to say all that the path is decided on with."""
+    """Other paths are covered by it on any connection: so it has to say all that the path is decided on with, and when:
+    what one configuration covered says nothing about the next."""
     others = [value for number, value in enumerate(hashes) if 1 << number != PATH]
-    text = "\n".join([str(mask), str(extra_name), *map(str, others), *decided])
+    text = "\n".join([str(key.epoch), str(mask), str(extra_name), *map(str, others), *decided])
     secret = (key.seed ^ key.factor << 64).to_bytes(16, "big")
     digest = blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8, key=secret).digest()
     return int.from_bytes(digest, "big") or 1

@@ -23,6 +23,10 @@ class RealIp:
     def __bool__(self) -> bool:
         return bool(self._from)
 
+    def believes(self, address: str) -> bool:
+        """True for a peer whose word counts: who its client is can change with each request."""
+        return address in self._from
+
     def apply(self, request: Request) -> None:
         """Set `remote_addr`, and `remote_port` where a port is given, if the peer may say and says something."""
         if request.peer.address not in self._from:

@@ -56,6 +56,7 @@ class Request:
     upstream_path: bytes | None = None
     upstream_query: bytes | None = None
     upstream_host: bytes | None = None
+    sent_host: bytes | None = None  # the Host that went out, where the upstream says which
     upstream_scheme: str | None = None
     upstream_slot: Any = None  # another UpstreamSlot than the route's
     endpoint: Any = None  # the Endpoint, once picked

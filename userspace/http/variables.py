@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from os import uname, urandom
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -114,10 +115,10 @@ def _request_uri(request: "Request") -> str:
 
 
 def _upstream_uri(request: "Request") -> str | None:
-    """What a plugin made of path and query for endpoints; nothing while none did."""
+    """What a plugin made of path and query for endpoints; "" while none did."""
     path, query = request.upstream_path, request.upstream_query
     if path is None:
-        return None
+        return ""
     query = request.query if query is None else query
     return text(path + b"?" + query if query else path)
 
@@ -161,18 +162,37 @@ def _summary(get: Callable[[Any], Any]) -> Getter:
     return value
 
 
-def _tries(get: Callable[[Any], str]) -> Getter:
-    """Of each try, as nginx lists them; None when no endpoint was asked."""
-    return _summary(lambda s: ", ".join(get(one) for one in s.all_tries) or None)
+def _tries(get: Callable[[Any], str], so_far: Getter = lambda request: None) -> Getter:
+    """Of each try, as nginx lists them; None when no endpoint was asked. `so_far`: before the exchange is over."""
+    at_last = _summary(lambda s: ", ".join(get(one) for one in s.all_tries) or None)
+    return lambda request: (at_last if request.summary is not None else so_far)(request)
+
+
+def _asked(request: "Request") -> str | None:
+    return request.endpoint.address if request.endpoint is not None else None
+
+
+def _said(request: "Request") -> str | None:
+    """Known from the header filters on."""
+    return request.response.upstream_status if request.response is not None else None
 
 
 def _unresolved_host(request: "Request") -> str | None:
-    """The name that the endpoint was configured by, if it was by one."""
+    """The endpoint's host as it was configured: a name, where it has one."""
     endpoint = request.endpoint
-    if endpoint is None:
-        return None
-    host: str = endpoint.domain or endpoint.host  # a host may be a name while nobody has answered for it
-    return host if ":" not in host and host.strip("0123456789.") else None
+    return None if endpoint is None else endpoint.domain or endpoint.host
+
+
+def _request_id(request: "Request") -> str:
+    """Made when it is first asked for."""
+    found: str = request.state.get("request id") or request.state.setdefault("request id", urandom(16).hex())
+    return found
+
+
+def _upstream_scheme(request: "Request") -> str:
+    slot = request.upstream_slot or (request.route.slot if request.route is not None else None)
+    upstream = slot.compiled.upstream if slot is not None else None
+    return request.upstream_scheme or (upstream.scheme if upstream is not None else "http")
 
 
 def _local(summary: Any) -> datetime:
@@ -196,7 +216,9 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "is_args": lambda r: "?" if r.query else "",
     "host": lambda r: r.host,
     "http_host": lambda r: r.head.authority or None,
-    "hostname": lambda r: r.host,
+    "hostname": lambda r: uname().nodename,
+    "request_id": _request_id,
+    "apisix_request_id": lambda r: r.state.get("request-id") or _request_id(r),
     "server_name": lambda r: r.host,
     "request_method": lambda r: r.method,
     "method": lambda r: r.method,
@@ -221,14 +243,14 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "time_local": _summary(lambda s: _local(s).strftime("%d/%b/%Y:%H:%M:%S %z")),
     "time_iso8601": _summary(lambda s: _local(s).isoformat(timespec="seconds")),
     "request_time": _summary(lambda s: f"{s.request_ms / 1000:.3f}"),
-    "upstream_addr": _tries(lambda one: one.address),
-    "upstream_status": _tries(lambda one: str(one.status or "-")),
+    "upstream_addr": _tries(lambda one: one.address, _asked),
+    "upstream_status": _tries(lambda one: str(one.status or "-"), _said),
     "upstream_response_time": _tries(lambda one: f"{one.ms / 1000:.3f}"),
     "upstream_unresolved_host": _unresolved_host,
     "msec": _summary(lambda s: f"{s.started + s.request_ms / 1000:.3f}"),
-    "upstream_scheme": lambda r: r.upstream_scheme,
+    "upstream_scheme": _upstream_scheme,
     "upstream_uri": _upstream_uri,
-    "upstream_host": lambda r: text(r.upstream_host),
+    "upstream_host": lambda r: text(r.upstream_host or r.sent_host) or r.head.authority or None,
     "ssl_server_name": _tls("server_name"),
     "ssl_protocol": _tls("protocol"),
     "ssl_cipher": _tls("cipher"),

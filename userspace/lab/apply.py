@@ -39,6 +39,8 @@ class Batch:
                 return [*enter, "sysctl", "-q", "-p", "-"]
             case "nft":
                 return [*enter, "nft", "-f", "-"]
+            case "ethtool":
+                return [*enter, "xargs", "-L1", "ethtool"]
 
     def script(self) -> str:
         """The same as shell text."""

@@ -63,8 +63,8 @@ class Fields:
             raise TopologyError(self.field(key), "must be a list of texts")
         return values
 
-    def choice(self, key: str, words: Sequence[_Word]) -> _Word:
-        value = self.text(key)
+    def choice(self, key: str, words: Sequence[_Word], default: _Word | None = None) -> _Word:
+        value = self.text(key, default)
         for word in words:
             if word == value:
                 return word

@@ -16,7 +16,7 @@ VXLAN_PORT = 4789
 NIC = "eth0"
 
 # "netns" lines are ip(8) lines too, but run outside every namespace: a mount made inside one would stay in there.
-Tool = Literal["netns", "ip", "bridge", "sysctl", "nft"]
+Tool = Literal["netns", "ip", "bridge", "sysctl", "nft", "ethtool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ def fabric(topology: Topology, lab: str) -> list[Step]:
             Step(router, "ip", f"link add {m.name} mtu {UNDERLAY_MTU} type veth {peer}", creates=m.name),
             Step(router, "ip", f"link set {m.name} master {bridge_of(m.segment)} addrgenmode none up"),
         ]
+        if m.on_xdp:  # what is sent to XDP must be complete, and what XDP sends must be taken
+            steps.append(Step(router, "ethtool", f"-K {m.name} tx off gro on"))
     return steps
 
 

@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+# Where a node's programs receive from the underlay: `unilb node --hook`.
+Hook = Literal["auto", "tcx", "clsact", "xdp", "xdpgeneric"]
+
 Role = Literal["router", "control", "l4", "gateway", "web", "vpc-host", "client"]
 
 # Ten thousand connections at once, opened quickly, must not meet a default limit of the lab before one of unilb.

@@ -96,6 +96,8 @@ def _node(lab: Lab, name: str, store: str) -> Service:
     argv: tuple[str, ...] = (unilb(), "node", "--id", name, "--store", store, "--metrics", f"0.0.0.0:{METRICS_PORT}")
     # By default these two are outside the lab's folder, and shared by all nodes of a machine.
     argv += ("--run-dir", str(lab.state / "run" / name), "--cache", str(lab.state / "cache" / name))
+    if machine.hook != "auto":
+        argv += ("--hook", machine.hook)
     ready: tuple[str, ...] = (f"http://{machine.address}:{METRICS_PORT}/healthz",)
     if machine.role == "gateway":
         log = str(lab.state / "logs" / f"{name}.access.log")

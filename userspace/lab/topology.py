@@ -9,7 +9,7 @@ from typing import Any, get_args
 import yaml
 
 from userspace.lab.fields import Fields, TopologyError
-from userspace.lab.roles import Role
+from userspace.lab.roles import Hook, Role
 
 DEFAULT_PATH = Path(__file__).resolve().parents[2] / "vagrant" / "topology.yaml"
 
@@ -21,7 +21,8 @@ UNDERLAY_MTU = 1500
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine of the region. `addresses` is segment name -> address; only the router has more than one."""
+    """A machine of the region. `addresses` is segment name -> address; only the router has more than one. `hook`: a
+    node's, see roles.py."""
 
     name: str
     role: Role
@@ -30,6 +31,11 @@ class Machine:
     laddrs: tuple[IPv4Address, ...] = ()
     prefixes: tuple[IPv4Network, ...] = ()
     memory: int = 512  # MiB
+    hook: Hook = "auto"
+
+    @property
+    def on_xdp(self) -> bool:
+        return self.hook.startswith("xdp")
 
     @property
     def address(self) -> IPv4Address:
@@ -151,6 +157,7 @@ def _machine(f: Fields) -> Machine:
         laddrs=tuple(f.addresses("laddrs")),
         prefixes=tuple(f.networks("prefixes")),
         memory=f.integer("memory", 128, 1 << 20, 512),
+        hook=f.choice("hook", get_args(Hook), "auto"),
     )
     f.done()
     return machine
@@ -207,6 +214,8 @@ def _check_machines(t: Topology) -> None:
             owners[address] = m.name
         if m.role in ("gateway", "l4") and not (m.zone and m.laddrs and m.prefixes):
             raise TopologyError(where, f"a {m.role} needs zone, laddrs and prefixes")
+        if m.hook != "auto" and m.role not in ("gateway", "l4"):
+            raise TopologyError(f"{where}.hook", f"a {m.role} runs no node")
         for laddr in m.laddrs:
             if not any(laddr in prefix for prefix in m.prefixes):
                 raise TopologyError(f"{where}.laddrs", f"{laddr} is in none of its prefixes")

@@ -41,6 +41,12 @@ TOTALS = (
     "outbox_dropped",  # for want of room
     "tally_evicted",  # keys of limits that made room for others: their limits began anew
     "compression_declined",  # answers that went uncompressed for want of memory
+    "splices_asked",  # connections that the node was asked to splice
+    "splices_guarded",  # that it did, with requests to come
+    "splices_opaque",  # likewise, tunnels and streams
+    "splices_refused",  # that it did not
+    "splices_unanswered",  # the node was gone or too slow
+    "splices_back",  # that came back with a request to be decided
     "series_overflow",  # exchanges counted under OTHER because MAX_SERIES was reached
 )
 GAUGES = (

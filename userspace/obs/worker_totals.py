@@ -48,6 +48,12 @@ _TOTALS = {
         "unilb_compression_declined_total",
         "Answers that gzip or brotli left as they were: too much memory was taken.",
     ),
+    "splices_asked": ("unilb_splices_asked_total", "Connections that the node was asked to splice."),
+    "splices_guarded": ("unilb_splices_guarded_total", "Of those, spliced with requests to come."),
+    "splices_opaque": ("unilb_splices_opaque_total", "Of those, spliced tunnels and streams."),
+    "splices_refused": ("unilb_splices_refused_total", "Of those, refused, so that they went on here."),
+    "splices_unanswered": ("unilb_splices_unanswered_total", "Of those, without an answer in time."),
+    "splices_back": ("unilb_splices_back_total", "Spliced connections that came back with a request to be decided."),
     "series_overflow": ("unilb_metric_series_overflow_total", "Look-ups of a metric series past the limit."),
 }
 _PER_WORKER = {

@@ -16,11 +16,13 @@ Observer = Callable[[bytes], None]
 
 class Response:
     """`is_ours`: no endpoint sent it. `headers` has no framing fields that count: those are written for what the body
-    becomes. `transform` may be called by header filters only; transforms run in the order they came."""
+    becomes. `upstream_status`: nginx's variable, so far. `transform` may be called by header filters only; transforms
+    run in the order they came."""
 
-    __slots__ = ("_coding", "headers", "is_ours", "observers", "status", "transforms")
+    __slots__ = ("_coding", "headers", "is_ours", "observers", "status", "transforms", "upstream_status")
 
-    def __init__(self, status: int, headers: Headers, is_ours: bool) -> None:
+    def __init__(self, status: int, headers: Headers, is_ours: bool, upstream_status: str | None = None) -> None:
+        self.upstream_status = upstream_status
         self.status = status
         self.headers = headers
         self.is_ours = is_ours

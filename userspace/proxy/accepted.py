@@ -36,7 +36,7 @@ class Accepted(Timed, asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.peer = shared.peer_of(transport)
         shared.counters.totals["accepted"] += 1
-        if len(shared.connections) + len(shared.bare) < shared.settings.max_connections:
+        if shared.has_room:
             return True
         self._turn_away("refused")
         return False

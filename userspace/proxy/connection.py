@@ -9,11 +9,11 @@ from userspace.errors import LbError, Retry, Source
 from userspace.http.events import Body, EndOfMessage, Event, ProtocolError, RequestHead
 from userspace.http.http1 import RequestParser
 from userspace.proxy import failures
-from userspace.proxy.accepted import Accepted
 from userspace.proxy.body_pace import BodyPace
 from userspace.proxy.exchange import Exchange
 from userspace.proxy.record import record_refusal
 from userspace.proxy.replies import REASONS, reply
+from userspace.proxy.spliceable import Spliceable
 
 if TYPE_CHECKING:
     from userspace.proxy.shared import Shared
@@ -28,7 +28,7 @@ _OF_BODY = {
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class ClientConnection(Accepted):
+class ClientConnection(Spliceable):
     """One accepted connection. Between requests it has no exchange; `is_lingering` when only its end is awaited."""
 
     __slots__ = (
@@ -193,9 +193,9 @@ class ClientConnection(Accepted):
 
     def abort(self) -> None:
         """Reset the connection: the client must not take what it has for the whole."""
-        if self.transport is not None:
+        if self.transport is not None and not self.is_handed_over:
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self.transport.abort()
+        super().abort()
 
     def drain(self) -> None:
         """Close if idle; a new connection may still send its first request. Others get `Connection: close`."""
@@ -204,6 +204,8 @@ class ClientConnection(Accepted):
 
     def cut(self) -> None:
         """The drain is over."""
+        if self.is_handed_over:
+            return
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.fail_client(503, failures.DRAINED)

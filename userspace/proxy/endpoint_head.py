@@ -14,6 +14,8 @@ def endpoint_head(request: Request, upstream: Upstream, endpoint: Endpoint, offe
     """Return the head to send to `endpoint`. `offered` are the protocols that it may change to."""
     head, peer = request.head, request.peer
     host = request.upstream_host or host_for(head, upstream, endpoint)
+    if upstream.pass_host != "pass":
+        request.sent_host = host
     client = peer.field if request.remote_addr is peer.address else request.remote_addr.encode("ascii")
     scheme = peer.scheme.encode("ascii")
     fields = request_fields(head, host, client, scheme, peer.server_port, peer.trusted, offered, request.forwarded)

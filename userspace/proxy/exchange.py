@@ -13,7 +13,7 @@ from userspace.balancer.picker import NONE
 from userspace.config.compiled import CompiledRoute, CompiledUpstream
 from userspace.errors import LbError
 from userspace.http.body_variables import BodyWanted
-from userspace.http.events import CHUNKED, Body, EndOfMessage, Event, ProtocolError, RequestHead, ResponseHead
+from userspace.http.events import CHUNKED, Body, EndOfMessage, Event, Headers, ProtocolError, RequestHead, ResponseHead
 from userspace.http.framing import is_tunnel
 from userspace.http.headers import may_go_on, request_trailers
 from userspace.http.request import Request
@@ -30,6 +30,7 @@ from userspace.proxy.record import CLIENT_CLOSED, record
 from userspace.proxy.relay import Relay, interim
 from userspace.proxy.replies import CONTINUE, ROUTE_NOT_FOUND
 from userspace.proxy.request_body import RequestBody
+from userspace.proxy.splice_exchange import offer
 from userspace.proxy.stick import Stick
 from userspace.proxy.tunnel import Tunnel
 
@@ -53,6 +54,8 @@ class Exchange:
     forward: Forward | None = None
     answer: ResponseHead | None = None  # as the endpoint gave it
     relay: Relay | None = None
+    sent: Headers | None = None  # the fields as the client sent them, where they may have been changed since
+    splice: str | None = None  # how the node carries the connection from here on
     tunnel: Tunnel | None = None
     error: LbError | None = None
     is_complete = False  # the whole request has come
@@ -160,7 +163,7 @@ class Exchange:
         self.error = error
         if self.forward is not None:
             self.forward.drop()
-        self._finish()
+        self.finish()
 
     # What `forward` calls.
 
@@ -183,21 +186,28 @@ class Exchange:
             else:
                 assert isinstance(event, EndOfMessage) and self.relay is not None
                 if self.is_switching:
-                    self._begin_tunnel(forward, out)
+                    assert forward.upstream is not None
+                    self.tunnel = Tunnel(self, forward.upstream, forward.read_ticks)
+                    self.tunnel.begin(b"".join(out))
                     return
                 self.relay.end(event, out)
-                forward.release()
-                self.client.write(out)
-                self._finish()
-                self.client.exchange_over(self.keep_alive, self.is_complete)
+                if self.shared.splicing is None or not offer(self, forward, out):
+                    self.respond(forward, out)
                 return
         forward.await_endpoint()
         self.client.write(out)
 
+    def respond(self, forward: Forward, out: list[bytes]) -> None:
+        """Write the last of the response."""
+        forward.release()
+        self.client.write(out)
+        self.finish()
+        self.client.exchange_over(self.keep_alive, self.is_complete)
+
     def unanswered(self, status: int) -> None:
         """No endpoint gave a whole response, for the reason in `error`, and no further one is asked."""
         if self.answer is not None:
-            self._finish()
+            self.finish()
             self.client.abort()  # never a clean end: the client must see that the rest is missing
         else:
             self._reply(status, failures.text_of(status))
@@ -214,7 +224,7 @@ class Exchange:
         if not self.is_over:
             assert self.forward is not None
             self.forward.drop()
-            self._finish()
+            self.finish()
 
     # Deciding.
 
@@ -262,6 +272,7 @@ class Exchange:
         if sticky is None or slot is not None:
             endpoint = compiled.picker.pick(NONE, key)
         else:
+            self.sent = self.head.headers
             stick = self.stick = stick_of(sticky, compiled, request)
             endpoint = stick.pick(NONE, key)
             if stick.state == "refused":
@@ -286,13 +297,6 @@ class Exchange:
         self.status = relay.status
         self.keep_alive = relay.keep_alive
 
-    def _begin_tunnel(self, forward: Forward, out: list[bytes]) -> None:
-        upstream = forward.upstream
-        assert upstream is not None
-        self.client.write(out)
-        self.tunnel = Tunnel(self, upstream, forward.read_ticks)
-        self.tunnel.begin()
-
     def _reply(self, status: int, text: str) -> None:
         """Answer with an error of ours."""
         keep_alive = self.is_complete and self.client.may_keep_alive(self.head.keep_alive)
@@ -307,12 +311,13 @@ class Exchange:
         self.status, whole = answer
         self.head_bytes = whole.find(b"\r\n\r\n") + 4
         self.client.write([whole])
-        self._finish()
+        self.finish()
         self.client.exchange_over(keep_alive, self.is_complete)
 
     # Ending.
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Count and log it."""
         self.is_over = True
         if self.tunnel is not None:
             self.client.carried(*self.tunnel.take_bytes())

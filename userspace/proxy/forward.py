@@ -150,6 +150,15 @@ class Forward:
         else:
             upstream.abort()
 
+    def hand_over(self) -> None:
+        """The response is complete, and the node carries the connection from here on."""
+        upstream, self.upstream = self.upstream, None
+        self.upstream_ms += (perf_counter() - self.sent_at) * 1000
+        if self.tried_at is not None:
+            self._try_over(perf_counter() - self.tried_at)
+        if upstream is not None:
+            upstream.abort()
+
     def drop(self) -> None:
         """Nobody waits for the endpoint any more."""
         if self.tried_at is not None:

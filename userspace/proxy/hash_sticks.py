@@ -14,7 +14,7 @@ from userspace.proxy.cookies import cookie_set, insert_cookie, take_cookie, with
 from userspace.proxy.stick import HashStick, InsertStick, RewriteStick, Stick
 
 ID_BYTES = 16
-DRAWS = 16
+DRAWS = 64
 COMPANION = b"_UNILB"
 """Behind the name of an application's cookie: ours beside it."""
 
@@ -48,12 +48,14 @@ class SessionStick(HashStick):
 
     __slots__ = ("_given", "_name")
 
+    tells_old = True
+
     def __init__(self, sticky: Sticky, compiled: CompiledUpstream, request: Request) -> None:
         self._name = sticky.cookie.encode("ascii")
         self._given = b""
         shown = request.cookie(sticky.cookie)
         if not shown:
-            shown = _id_of_one_up(compiled)
+            shown = self._id_of_one_up(sticky, compiled)
             self._given = shown.encode("ascii")
         super().__init__(sticky, compiled, shown)
         if self._given:
@@ -65,14 +67,17 @@ class SessionStick(HashStick):
             return insert_cookie(headers, self._sticky, self._name, self._given)
         return without_set_cookie(headers, self._name)
 
-
-def _id_of_one_up(compiled: CompiledUpstream) -> str:
-    """A new id, whose endpoint is not down unless chance is much against it: a new client is held by nobody yet."""
-    for _ in range(DRAWS):
-        drawn = secrets.token_urlsafe(ID_BYTES)
-        if compiled.ring.pick(NONE, drawn) not in compiled.down:
-            break
-    return drawn
+    @classmethod
+    def _id_of_one_up(cls, sticky: Sticky, compiled: CompiledUpstream) -> str:
+        """A new id, whose endpoint is neither down nor drained unless chance is much against it: a new client is held
+        by nobody yet."""
+        ring = cls.ring_of(sticky, compiled)
+        for _ in range(DRAWS):
+            drawn = secrets.token_urlsafe(ID_BYTES)
+            owner = ring.pick(NONE, drawn)
+            if owner is None or (owner not in compiled.down and owner.weight):
+                break
+        return drawn
 
 
 class AppCookieStick(HashStick):
@@ -84,6 +89,8 @@ class AppCookieStick(HashStick):
     """
 
     __slots__ = ("_app", "_name", "_token")
+
+    tells_old = True
 
     def __init__(self, sticky: Sticky, compiled: CompiledUpstream, request: Request) -> None:
         self._app = sticky.cookie.encode("ascii")
@@ -107,7 +114,7 @@ class AppCookieStick(HashStick):
             return headers
         if self.state == "none":
             self.state = "new"
-        is_hashed_here = self._token is None and self._compiled.ring.pick(NONE, value) == endpoint
+        is_hashed_here = self._token is None and self._ring.pick(NONE, value) == endpoint
         if token is None or token == self._token or is_hashed_here:
             return headers
         return insert_cookie(headers, self._sticky, self._name, token)

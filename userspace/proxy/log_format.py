@@ -9,9 +9,9 @@ from userspace.http.variables import Getter, getter
 DEFAULT: Final = (
     '$remote_addr - $remote_user [$time_local] $http_host "$request" $status $body_bytes_sent $request_time'
     ' "$http_referer" "$http_user_agent" $upstream_addr $upstream_status $upstream_response_time'
-    ' "$upstream_scheme://$upstream_host$upstream_uri"'
+    ' "$upstream_scheme://$upstream_host$upstream_uri" "$apisix_request_id"'
 )
-"""APISIX's, but for its request id; `access_log_format=apisix` stands for it."""
+"""APISIX's; `access_log_format=apisix` stands for it."""
 
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
 # nginx's escape=default: a line stays a line, and a quoted value ends where it ends.

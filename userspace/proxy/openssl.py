@@ -8,6 +8,7 @@ where it does not hold: then connections work, and what this module would add do
 import _ssl
 import contextlib
 import ctypes
+import os
 import ssl
 import sys
 from collections.abc import Callable
@@ -22,10 +23,12 @@ _CTRL_MODE, _CTRL_SESSION_CACHE, _CTRL_STATUS_CB, _CTRL_STATUS_RESPONSE = 33, 44
 _CTRL_TICKET_CB, _CTRL_GROUPS = 72, 92
 _KNOWN: Final = range(0x30000000, 0x40000000)  # OpenSSL 3: the versions whose functions are called as below
 _VERIFY_PEER: Final = 1
+_NAME_BYTES: Final = 32
 
 _TicketCallback = ctypes.CFUNCTYPE(
     *(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
 )
+_NamingCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 _StatusCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 _VerifyCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 _PLAIN, _ULONG, _SIZE = ctypes.c_int, ctypes.c_ulong, ctypes.c_size_t
@@ -47,6 +50,9 @@ _FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "SSL_get_SSL_CTX": (_PTR, (_PTR,)),
     "SSL_get_session": (_PTR, (_PTR,)),
     "SSL_SESSION_get_id": (_PTR, (_PTR, _PTR)),
+    "SSL_SESSION_get0_ticket_appdata": (_PLAIN, (_PTR, _PTR, _PTR)),
+    "SSL_SESSION_set1_ticket_appdata": (_PLAIN, (_PTR, _TEXT, _SIZE)),
+    "SSL_CTX_set_session_ticket_cb": (_PLAIN, (_PTR, _PTR, _PTR, _PTR)),
     "SSL_get_verify_result": (ctypes.c_long, (_PTR,)),
     "X509_verify_cert_error_string": (_TEXT, (ctypes.c_long,)),
     "d2i_X509": (_PTR, (_PTR, _PTR, ctypes.c_long)),
@@ -187,12 +193,20 @@ def verify_failure(connection: ssl.SSLObject) -> str:
 
 
 def session_id(connection: ssl.SSLObject) -> bytes:
-    """The id of the connection's session; b"" when it has none. Python's own way to it copies the session."""
+    """What the connection's session is known by, the same when it is resumed, on any gateway; b"" when there is none.
+    Python's own way to it copies the session.
+
+    Each ticket of TLS 1.3 has an id of its own, and up to TLS 1.2 a session has none at first and the client's choice
+    when it is resumed by ticket (RFC 5077 section 3.4). What stays is the name that `name_sessions` puts into tickets.
+    """
     session = _library.SSL_get_session(_connection(connection)) if available else None
-    if not session:
-        return b""
-    length = ctypes.c_uint()
-    return ctypes.string_at(_library.SSL_SESSION_get_id(session, ctypes.byref(length)), length.value)
+    return _name_of(session) if session else b""
+
+
+def _name_of(session: int) -> bytes:
+    data, length = ctypes.c_void_p(), ctypes.c_size_t()
+    _library.SSL_SESSION_get0_ticket_appdata(session, ctypes.byref(data), ctypes.byref(length))
+    return ctypes.string_at(data, length.value) if data else b""
 
 
 def end(connection: ssl.SSLObject) -> None:
@@ -241,6 +255,14 @@ def _ticket(connection: int, name: int, iv: int, cipher: int, mac: int, encrypt:
     return 1 if encrypt or not chosen else 2
 
 
+def _named(connection: int, argument: int) -> int:
+    """OpenSSL's SSL_CTX_set_session_ticket_cb, ahead of each ticket: 1 make it. Its session keeps the name it has."""
+    session = _library.SSL_get_session(connection)
+    if session and not _name_of(session):
+        _library.SSL_SESSION_set1_ticket_appdata(session, os.urandom(_NAME_BYTES), _NAME_BYTES)
+    return 1
+
+
 def _status(connection: int, argument: int) -> int:
     """SSL_CTX_set_tlsext_status_cb: 0 answer with what was set, 3 (NOACK) answer nothing."""
     find = _staples.get(_library.SSL_get_SSL_CTX(connection))
@@ -256,6 +278,7 @@ def _status(connection: int, argument: int) -> int:
 
 
 _ticket_callback: Final = _TicketCallback(_ticket)
+_naming_callback: Final = _NamingCallback(_named)
 _status_callback: Final = _StatusCallback(_status)
 
 
@@ -268,6 +291,13 @@ def set_ticket_keys(context: ssl.SSLContext, keys: TicketKeys) -> bool:
     _tickets[address] = keys
     _library.SSL_CTX_callback_ctrl(address, _CTRL_TICKET_CB, ctypes.cast(_ticket_callback, ctypes.c_void_p))
     return True
+
+
+def name_sessions(context: ssl.SSLContext) -> None:
+    """Give each session that gets a ticket a random name, found again by `session_id` wherever it is resumed."""
+    if available:
+        callback = ctypes.cast(_naming_callback, ctypes.c_void_p)
+        _library.SSL_CTX_set_session_ticket_cb(_address(context), callback, None, None)
 
 
 def set_staple(context: ssl.SSLContext, response: Callable[[], bytes]) -> bool:

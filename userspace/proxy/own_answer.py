@@ -8,7 +8,7 @@ from userspace.plugins.outcome import FAILED, Reply
 from userspace.plugins.response import Response
 from userspace.proxy.endpoint_head import asks_for_revision
 from userspace.proxy.replies import SERVER, compose, reply
-from userspace.proxy.upstream_status import upstream_status
+from userspace.proxy.upstream_status import upstream_status, upstream_statuses
 
 if TYPE_CHECKING:
     from userspace.proxy.exchange import Exchange
@@ -26,7 +26,7 @@ def error_answer(exchange: "Exchange", status: int, text: str, keep_alive: bool)
 def plugin_answer(exchange: "Exchange", answer: Reply, keep_alive: bool) -> tuple[int, bytes]:
     """Return (status, whole response) of what a plugin answers."""
     date = (b"Date", exchange.shared.dates.value)
-    response = Response(answer.status, [SERVER, date, *answer.headers], True)
+    response = Response(answer.status, [SERVER, date, *answer.headers], True, upstream_statuses(exchange))
     body = answer.body
     if exchange.run is not None:
         try:

@@ -66,6 +66,7 @@ def record(exchange: "Exchange") -> None:
         shared.log.write_line(shared.log_format.line(exchange.request))
         return
     endpoint, error = exchange.request.endpoint, exchange.error
+    spliced = {} if exchange.splice is None else {"splice": exchange.splice}
     tries = forward.tries if forward is not None else None
     shared.log.write(
         {
@@ -90,6 +91,7 @@ def record(exchange: "Exchange") -> None:
             "error": error.kind if error is not None else None,
             "error_source": error.source.value if error is not None else None,
             "revision": exchange.revision,
+            **spliced,
         }
     )
 

@@ -11,7 +11,7 @@ from userspace.http.http1 import serialize_response_head
 from userspace.plugins.response import Observer, Response, Transform
 from userspace.proxy.own_answer import debug_fields
 from userspace.proxy.replies import REASONS
-from userspace.proxy.upstream_status import upstream_status
+from userspace.proxy.upstream_status import upstream_status, upstream_statuses
 
 if TYPE_CHECKING:
     from userspace.proxy.exchange import Exchange
@@ -88,7 +88,7 @@ class Relay:
     def _filtered(self, exchange: "Exchange", answer: ResponseHead) -> ResponseHead:
         run = exchange.run
         assert run is not None
-        response = Response(answer.status, answer.headers, False)
+        response = Response(answer.status, answer.headers, False, upstream_statuses(exchange, answer.status))
         run.header_filter(response)
         if exchange.is_switching:
             return replace(answer, headers=response.headers)

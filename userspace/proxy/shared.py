@@ -21,6 +21,7 @@ from userspace.proxy.log_format import LogFormat
 from userspace.proxy.naming import Naming
 from userspace.proxy.observations import Observations
 from userspace.proxy.pool import Pools
+from userspace.proxy.splicing import Splicing
 from userspace.proxy.tls_connect import ClientContexts
 from userspace.proxy.tls_contexts import ServerContexts
 from userspace.proxy.wheel import Wheel
@@ -41,6 +42,7 @@ class Shared:
     has closed."""
 
     __slots__ = (
+        "adopting",
         "body_ticks",
         "client_contexts",
         "clients",
@@ -71,6 +73,7 @@ class Shared:
         "server_contexts",
         "settings",
         "speaks_for_clients",
+        "splicing",
         "trusts",
         "tunnels",
         "unserved",
@@ -100,6 +103,8 @@ class Shared:
         self.server_contexts = ServerContexts(lambda: router.snapshot.ticket_keys, settings.tls_ciphers, self.staple_of)
         self.is_draining = False
         self.tunnels = 0  # open now
+        self.adopting: set[asyncio.Task[object]] = set()  # connections that are coming back from the node
+        self.splicing: Splicing | None = None  # None: no node carries anything
         self.on_empty: Callable[[], None] = _nothing
         self.on_trouble: Callable[[str], None] = _ignore
         self.request_limits = settings.request_limits
@@ -120,6 +125,11 @@ class Shared:
         self.real_ip = real_ip if real_ip else None
         self.trusts = _trust(settings.trusted_addresses)
         self.speaks_for_clients = _trust(settings.proxy_protocol_from)
+
+    @property
+    def has_room(self) -> bool:
+        """True while another client may connect."""
+        return len(self.connections) + len(self.bare) < self.settings.max_connections
 
     def peer_of(self, transport: asyncio.BaseTransport) -> Peer:
         """Return both ends of a client's connection."""

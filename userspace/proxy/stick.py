@@ -4,7 +4,7 @@ from collections.abc import Set
 
 from control.model.sticky import Sticky
 from control.model.upstream import Endpoint
-from userspace.balancer.picker import NONE
+from userspace.balancer.picker import NONE, Picker
 from userspace.config.compiled import CompiledUpstream
 from userspace.http.events import Headers
 from userspace.http.request import Request
@@ -131,18 +131,30 @@ class RewriteStick(Stick):
 
 
 class HashStick(Stick):
-    """Something that the client shows is hashed: all gateways agree without a word, and nothing is to be set."""
+    """Something that the client shows is hashed: all gateways agree without a word, and nothing is to be set.
 
-    __slots__ = ("_shown",)
+    A client of a drained endpoint is where it hashes on the whole ring, which only tells it from new ones where the
+    gateway sees to it that those hash elsewhere (`tells_old`). Else a hash has left who is drained.
+    """
+
+    __slots__ = ("_ring", "_shown")
+
+    tells_old = False
 
     def __init__(self, sticky: Sticky, compiled: CompiledUpstream, shown: str | None) -> None:
         super().__init__(sticky, compiled)
         self._shown = shown
+        self._ring = self.ring_of(sticky, compiled)
         if shown:
             self._hash(shown)
 
+    @classmethod
+    def ring_of(cls, sticky: Sticky, compiled: CompiledUpstream) -> Picker:
+        """Where clients are found."""
+        return compiled.whole_ring if cls.tells_old and sticky.when_drained != "repick" else compiled.ring
+
     def _hash(self, shown: str) -> None:
-        owner = self._compiled.ring.pick(NONE, shown)
+        owner = self._ring.pick(NONE, shown)
         if owner is not None:
             self._hold(owner)
 

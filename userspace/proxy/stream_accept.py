@@ -15,6 +15,8 @@ from userspace.http.client_hello import ClientHelloError, ClientHelloReader
 from userspace.proxy import failures
 from userspace.proxy.accepted import Accepted
 from userspace.proxy.observations import code_of
+from userspace.proxy.splice_guard import may_splice
+from userspace.proxy.splice_tunnel import TunnelSplice, are_plain
 from userspace.proxy.stream_connect import Unread, connect
 from userspace.proxy.tls_contexts import ContextError
 from userspace.proxy.tunnel import End
@@ -47,6 +49,7 @@ class StreamAccept(Accepted):
         "_is_over",
         "_name",
         "_pool",
+        "_spliced",
         "_stream",
         "_task",
         "_tried",
@@ -68,6 +71,7 @@ class StreamAccept(Accepted):
         self._error: LbError | None = None
         self._is_closing = False
         self._is_over = False
+        self._spliced = False
 
     # The client's side until an endpoint is there.
 
@@ -213,6 +217,10 @@ class StreamAccept(Accepted):
         ahead, self._ahead = self._ahead, b""
         ours.received, theirs.received = len(ahead), len(unread.data)
         theirs.write(ahead)
+        self._offer(ours, theirs)
+        if theirs.splice is not None and unread.data and not unread.has_ended and theirs.splice.holds(unread.data):
+            self.moved()
+            return
         ours.write(unread.data)
         ours.hold(False)
         theirs.hold(False)
@@ -221,6 +229,25 @@ class StreamAccept(Accepted):
             theirs.eof_received()
         if unread.is_lost:
             theirs.connection_lost(None)
+
+    def _offer(self, ours: End, theirs: End) -> None:
+        """Let the node have it, where it may."""
+        splicing, stream, compiled, pool = self.shared.splicing, self._stream, self._compiled, self._pool
+        if splicing is None or stream is None or compiled is None or compiled.upstream is None or pool is None:
+            return
+        if not stream.is_spliced or not may_splice(self.shared, compiled) or not are_plain(ours, theirs):
+            return
+        peer = self.peer
+        facts = {
+            "route": stream.route.id,
+            "upstream": compiled.upstream.id,
+            "endpoint": pool.address,
+            "client": {"peer": [peer.address, peer.port, peer.server_address, peer.server_port]},
+        }
+        theirs.splice = TunnelSplice(splicing, ours, theirs, facts, self._handed)
+
+    def _handed(self) -> None:
+        self._spliced = True
 
     def moved(self) -> None:
         """Bytes have moved, or may move again."""
@@ -297,5 +324,6 @@ class StreamAccept(Accepted):
                 "error": error.kind if error is not None else None,
                 "error_source": error.source.value if error is not None else None,
                 "revision": self.shared.router.snapshot.revision,
+                **({"splice": "opaque"} if self._spliced else {}),
             }
         )

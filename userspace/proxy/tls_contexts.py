@@ -120,6 +120,7 @@ class ServerContexts:
         # Without a session cache only tickets are resumed: a cache is one worker's, tickets are the cluster's.
         openssl.set_session_cache(context, openssl.SESSION_CACHE_OFF)
         openssl.set_session_id_context(context, identity)
+        openssl.name_sessions(context)
         openssl.set_ticket_keys(context, _Tickets(self, identity))
         openssl.set_staple(context, lambda: self._staple(id))
         weakref.finalize(context, openssl.forgetter(context)).atexit = False

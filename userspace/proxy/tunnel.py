@@ -8,6 +8,8 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from userspace.proxy import failures
+from userspace.proxy.splice_guard import may_splice
+from userspace.proxy.splice_tunnel import TunnelSplice, are_plain
 from userspace.proxy.wheel import Timed
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ class Tunnel(Timed):
         self._client_end.other = self._upstream_end
         self._upstream_end.other = self._client_end
 
-    def begin(self) -> None:
-        """Carry what both sides have sent ahead, then all that comes."""
+    def begin(self, head: bytes) -> None:
+        """Write the answer's `head`, carry what both sides have sent ahead, then all that comes."""
         client, upstream, shared = self._client, self._upstream, self._exchange.shared
         assert upstream.parser is not None
         upstream.forward = None
@@ -62,15 +64,40 @@ class Tunnel(Timed):
         ours, theirs = self._client_end, self._upstream_end
         for end in (ours, theirs):
             end.transport.set_protocol(end)
+        ahead = client.parser.take_unread()
+        behind = upstream.parser.take_unread()
+        client.sent += len(head)
+        theirs.received += len(behind)
+        self._offer()
+        if not ahead and theirs.splice is not None and theirs.splice.holds(head + behind):
+            return
         # What was written as HTTP may wait still: then that direction stays held.
         ours.hold(upstream.is_full)
         theirs.hold(client.is_full)
-        ahead = client.parser.take_unread()
-        behind = upstream.parser.take_unread()
-        theirs.received += len(behind)
         theirs.write(ahead)
-        ours.write(behind)
+        ours.write(head + behind)
         self.moved()
+
+    def _offer(self) -> None:
+        """Let the node have it, where it may."""
+        exchange = self._exchange
+        splicing, route, compiled = exchange.shared.splicing, exchange.route, exchange.compiled
+        if splicing is None or route is None or compiled is None or compiled.upstream is None:
+            return
+        ours, theirs = self._client_end, self._upstream_end
+        if route.splice == "off" or not may_splice(exchange.shared, compiled) or not are_plain(ours, theirs):
+            return
+        facts = {
+            "route": route.route.id,
+            "upstream": compiled.upstream.id,
+            "endpoint": self._upstream.pool.address,
+            "client": self._client.facts,
+        }
+        theirs.splice = TunnelSplice(splicing, ours, theirs, facts, self._handed)
+
+    def _handed(self) -> None:
+        self._exchange.splice = "opaque"
+        self._client.is_handed_over = True
 
     def take_bytes(self) -> tuple[int, int]:
         """Return what was (received from, sent to) the client; once."""
@@ -140,7 +167,7 @@ class Carrier(Protocol):
 class End(asyncio.Protocol):
     """One side of a tunnel or a stream: what comes from it goes to `other`."""
 
-    __slots__ = ("has_ended", "is_lost", "other", "received", "transport", "tunnel")
+    __slots__ = ("has_ended", "is_lost", "other", "received", "splice", "transport", "tunnel")
 
     def __init__(self, tunnel: Carrier, transport: asyncio.Transport) -> None:
         self.tunnel = tunnel
@@ -149,6 +176,7 @@ class End(asyncio.Protocol):
         self.received = 0
         self.has_ended = False
         self.is_lost = False
+        self.splice: TunnelSplice | None = None  # of an endpoint, while the node may be asked to carry it
 
     def write(self, data: bytes) -> None:
         if data and not self.transport.is_closing():
@@ -165,6 +193,8 @@ class End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
+        if self.splice is not None and self.splice.holds(data):
+            return
         self.other.write(data)
         self.tunnel.moved()
 

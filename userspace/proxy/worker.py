@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import replace as replace_settings
+from functools import partial
 from typing import Any
 
 import orjson
@@ -30,21 +30,23 @@ from userspace.config.snapshot import apply, replace
 from userspace.obs.access_log import AccessLog
 from userspace.plugins.env import Env
 from userspace.proxy import openssl
+from userspace.proxy.handed_back import adopt
 from userspace.proxy.listener import Listener
 from userspace.proxy.node_metrics import NodeMetrics, measure
 from userspace.proxy.observations import Observations
 from userspace.proxy.outbox import Outbox
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
 from userspace.proxy.shared import Shared
+from userspace.proxy.splicing import Splicing
 from userspace.proxy.wheel import Wheel
 from userspace.proxy.wire_intake import WireIntake
+from userspace.proxy.worker_options import SPARE_DESCRIPTORS, arguments_of, port_of, within
 from userspace.tally import Tally
 
 REPORT_SECONDS = 1.0
 SUSPECT_SECONDS = 1.0  # an endpoint that failed here is left out so long without the checker's word
 SWEEP_REPORTS = 60  # the pools are swept every so many reports
 FAREWELL_SECONDS = 2.0  # for what is in the outbox when a worker ends
-SPARE_DESCRIPTORS = 128  # wire, listeners, log, idle upstream connections in passing
 MAX_TROUBLES = 100  # lines on standard error, per SWEEP_REPORTS reports
 
 
@@ -60,6 +62,7 @@ class Worker:
         tls_fds: Sequence[int] = (),
         stream_fds: Sequence[int] = (),
         tally_fd: int | None = None,
+        splice_fd: int | None = None,
     ) -> None:
         self.stopped = asyncio.Event()
         self._loop = loop
@@ -67,7 +70,7 @@ class Worker:
         self._wheel = Wheel(loop)
         here = Here(os.getpid(), settings.zone, time.monotonic, time.monotonic())
         env = self._env = Env(tally=Tally(tally_fd), https_port=settings.https_port or port_of(tls_fds))
-        self._router = Router(here, env, self._trouble, settings.router)
+        self._router = Router(here, env, self._trouble, settings.router, settings.splice)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
         self._outbox = env.outbox = Outbox(loop, self._shared.naming, self._trouble, settings.trusted_certificates)
         self._expiry = measure(env, self._shared.counters.http, settings)
@@ -82,6 +85,10 @@ class Worker:
             self._trouble("TLS: this Python or OpenSSL is not known: no shared tickets, no stapling, default groups")
         self._listener = Listener(self._shared, listen_fds, tls_fds, stream_fds)
         self._wire = WireIntake({"type": "ready", "pid": os.getpid()}, self._take, self._trouble, self._node_gone)
+        if splice_fd is not None:
+            shared = self._shared
+            wire_socket = socket.socket(fileno=splice_fd)
+            shared.splicing = Splicing(loop, wire_socket, shared.counters, partial(adopt, shared), self._trouble)
         self._opening: asyncio.Task[None] | None = None
         self._cut: asyncio.TimerHandle | None = None
         self._reports = 0
@@ -118,6 +125,9 @@ class Worker:
             self._named(message["names"])
         elif kind == "staples":
             self._shared.set_staples(message["staples"])
+        elif kind == "splice_key":
+            if self._shared.splicing is not None:
+                self._shared.splicing.take_key(message)
         elif kind == "counters?":
             self._report()
         elif kind == "metrics":
@@ -228,6 +238,8 @@ class Worker:
         shared.connection_closed()
 
     def _cut_rest(self) -> None:
+        if self._shared.splicing is not None:
+            self._shared.splicing.close()
         for connection in list(self._shared.connections):
             connection.cut()
         for handshake in list(self._shared.bare):
@@ -261,38 +273,18 @@ class Worker:
                 sys.stderr.write(f"worker {os.getpid()}: {text}\n")
 
 
-def port_of(fds: Sequence[int]) -> int | None:
-    """The port of the first of some listening sockets."""
-    for fd in fds:
-        with socket.socket(fileno=os.dup(fd)) as listening:
-            return int(listening.getsockname()[1])
-    return None
-
-
 def _nothing() -> None:
     pass
 
 
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="userspace.proxy.worker", description="One worker; started by the node.")
-    parser.add_argument("--wire-fd", type=int, required=True)
-    parser.add_argument("--listen-fd", type=int, action="append", default=[])
-    parser.add_argument("--listen-tls-fd", type=int, action="append", default=[])
-    parser.add_argument("--tally-fd", type=int, help="memory for counts that all workers share")
-    parser.add_argument("--listen-stream-fd", type=int, action="append", default=[])
-    parser.add_argument("--settings", default="{}", help="JSON object, see userspace/config/settings.py")
-    parser.add_argument("--user", help="drop to this user when started as root")
-    return parser.parse_args(argv)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one worker; return its exit status: 0 after a drain, 2 when it cannot start."""
-    arguments = _arguments(argv)
+    arguments = arguments_of(argv)
     try:
         settings = Settings.from_json(orjson.loads(arguments.settings))
         log = AccessLog(settings.access_log)
         wanted = SPARE_DESCRIPTORS + 2 * settings.max_connections
-        settings = _within(raise_descriptor_limit(wanted), settings)
+        settings = within(raise_descriptor_limit(wanted), settings)
         if arguments.user is None:
             forbid_new()
         else:
@@ -309,19 +301,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _within(descriptors: int, settings: Settings) -> Settings:
-    """Return settings that cannot run out of descriptors: a client and an upstream connection take one each."""
-    most = max(1, (descriptors - SPARE_DESCRIPTORS) // 2)
-    if settings.max_connections <= most:
-        return settings
-    sys.stderr.write(f"worker {os.getpid()}: max_connections lowered to {most}: only {descriptors} descriptors\n")
-    return replace_settings(settings, max_connections=most)
-
-
 async def _serve(settings: Settings, log: AccessLog, given: argparse.Namespace, wire_socket: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     fds = given.listen_fd, given.listen_tls_fd, given.listen_stream_fd
-    await Worker(loop, settings, log, *fds, given.tally_fd).run(wire_socket)
+    await Worker(loop, settings, log, *fds, given.tally_fd, given.splice_fd).run(wire_socket)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 from control.model.balancing import TYPES
 from control.model.upstream import Endpoint, Upstream
 from tests.userspace.balancer.members import counts, endpoints
-from userspace.balancer.build import Here, build, by_priority, usable
+from userspace.balancer.build import Here, build, by_priority, ring_with_drained, usable
 from userspace.balancer.chash import ConsistentHash
 from userspace.balancer.least_conn import LeastConn
 from userspace.balancer.load import Loads
@@ -145,3 +145,15 @@ def test_members_and_groups() -> None:
     assert [member.endpoint for member in usable(some)] == [some[0], some[2]]
     assert [[m.endpoint.priority for m in group] for group in by_priority(usable(some))] == [[5], [0]]
     assert usable(some, {some[0]: 0.5})[0].share == 0.5
+
+
+def test_the_ring_of_all_is_the_one_from_before_the_drain() -> None:
+    before = build(upstream(endpoints(2, 2, 2, 1), "chash"))
+    drained = endpoints(2, 0, 2, 1)
+    ring = ring_with_drained(upstream(drained))
+    assert ring is not None
+    for key in map(str, range(200)):
+        was, now = before.pick(key=key), ring.pick(key=key)
+        assert was is not None and now is not None and was.address == now.address
+    assert ring_with_drained(upstream(endpoints(1, 2))) is None
+    assert ring_with_drained(upstream(endpoints(0, 0))) is None

@@ -47,6 +47,18 @@ PLUGINS: Final = (
 COMMON_PLUGIN_FILES: Final = frozenset({"consumer-bug-fix", "global-rule-phase-cache", "plugin", "security-warning"})
 # What the cases assume of every server (research/apisix.md section 7.3) -> the worker's setting.
 _DEFAULT_SETTINGS: Final = {"trusted_addresses": '["127.0.0.1"]'}
+# Cases that want what those before them counted forgotten: APISIX's own test server starts anew for each case.
+ANEW: Final = frozenset(
+    f"t/{case}"
+    for case in (
+        "node/healthcheck-passive-resty-events.t 6",
+        *("node/consumer-plugin.t 5", "node/consumer-plugin.t 6", "node/merge-route.t 6"),
+        *("plugin/basic-auth-anonymous-consumer.t 4", "plugin/basic-auth-anonymous-consumer.t 5"),
+        *(f"plugin/key-auth-anonymous-consumer.t {number}" for number in (5, 9, 10, 11)),
+        "plugin/key-auth-upstream-domain-node.t 7",
+        *("plugin/limit-count-rules.t 16", "plugin/limit-count-rules.t 17", "plugin/limit-req2.t 7"),
+    )
+)
 # A path in APISIX's conf/config.yaml -> the worker's setting of the same meaning.
 _SETTINGS: Final = {
     "apisix.router.http": "router",

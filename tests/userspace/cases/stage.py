@@ -32,6 +32,8 @@ class Stage:
             began = time.monotonic()
             profile = cases.profile_of(case)
             has_file = profile.file is not None
+            if id_of(case) in cases.ANEW:
+                self.close()
             why = self._try(case, profile, not has_file and not is_clean)
             is_clean = is_clean or not has_file
             if why is not None and has_file and self._gateway is not None:

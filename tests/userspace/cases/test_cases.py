@@ -29,12 +29,10 @@ def test_every_case_passes_but_those_listed(group: str, outcomes: Sequence[Outco
     failed = {outcome.case: outcome.why for outcome in outcomes if outcome.group == group and outcome.why is not None}
     passed = {outcome.case for outcome in outcomes if outcome.group == group} - failed.keys()
     listed = exceptions()[group]
-    # Whether they pass depends on when a limit's window began.
-    either = {case for case, word in listed.items() if word == "window"}
     print(f"{group}: {len(passed)} of {len(passed) + len(failed)} passed")
     news = [f"{case}: {why}" for case, why in failed.items() if case not in listed]
     assert not news, "\n".join(news)
-    unexpected = passed & listed.keys() - either
+    unexpected = passed & listed.keys()
     assert not unexpected, f"listed, but passing: {sorted(unexpected)}"
-    missing = listed.keys() - failed.keys() - either
+    missing = listed.keys() - failed.keys()
     assert not missing, f"listed, but not replayed: {sorted(missing)}"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.requests import asked
@@ -69,6 +70,16 @@ def test_a_refused_route_matches_the_hosts_of_its_service() -> None:
     assert router.match(asked("other.example.com", "/admin")) is None
     found = router.match(asked("shop.example.com", "/admin"))
     assert found is not None and found.upstream.refusal == 503
+
+
+def test_a_consumer_is_known_by_what_is_served_of_what_it_has() -> None:
+    keys = {"key-auth": {"key": "k"}, "hmac-auth": {"key_id": "i", "secret_key": "s"}}
+    snapshot = apply(EMPTY, 1, [("/apisix/consumers/jack", orjson.dumps({"username": "jack", "plugins": keys}))])
+    assert not dict(snapshot.rejected) and set(snapshot.consumers) == {"jack"}
+    # What its requests would have to pass besides is another matter.
+    more = {**keys, "opa": {"host": "http://a", "policy": "p"}}
+    after = apply(snapshot, 2, [("/apisix/consumers/jack", orjson.dumps({"username": "jack", "plugins": more}))])
+    assert after.rejected["/apisix/consumers/jack"] == "plugin [opa]: not served by unilb" and not after.consumers
 
 
 def test_what_was_served_without_it_before_is_served_no_more() -> None:

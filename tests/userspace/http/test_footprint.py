@@ -99,6 +99,9 @@ def test_a_decision_covers_other_paths_and_nothing_else() -> None:
         guard("Cookie: a=1", mask=ALWAYS | COOKIE, decided="r2"),
     ):
         assert changed is not None and changed.decision != base.decision
+    made = request("GET", "/a", "Cookie: a=1")
+    later = guard_of(KEY._replace(epoch=2), made.head, made.head.headers, Footprint(ALWAYS | COOKIE), ["r1"])
+    assert later is not None and later.hashes == base.hashes and later.decision != base.decision
 
 
 def test_a_request_that_the_kernel_would_read_otherwise_has_no_guard() -> None:

@@ -1,3 +1,4 @@
+import os
 from base64 import b64encode
 from types import SimpleNamespace
 
@@ -90,12 +91,35 @@ def test_a_tls_connection_has_variables_and_a_plain_one_has_none() -> None:
     [
         ("10.0.0.1", "shop.internal", "shop.internal"),
         ("shop.internal", None, "shop.internal"),
-        ("10.0.0.1", None, None),
-        ("fd00::1", None, None),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("fd00::1", None, "fd00::1"),
     ],
 )
-def test_an_endpoint_has_the_name_that_it_was_configured_by(host: str, domain: str | None, name: str | None) -> None:
+def test_an_endpoint_has_the_host_that_it_was_configured_by(host: str, domain: str | None, name: str | None) -> None:
     one = request()
     assert one.var("upstream_unresolved_host") is None
     one.endpoint = SimpleNamespace(host=host, port=80, domain=domain)
     assert one.var("upstream_unresolved_host") == name
+
+
+def test_a_request_has_one_id_which_plugin_request_id_may_name_anew() -> None:
+    one = request()
+    made = one.var("request_id")
+    assert made is not None and len(made) == 32 and one.var("request_id") == one.var("apisix_request_id") == made
+    assert request().var("request_id") != made
+    one.state["request-id"] = "theirs"
+    assert (one.var("request_id"), one.var("apisix_request_id")) == (made, "theirs")
+
+
+def test_where_a_request_goes_is_known_without_any_plugin() -> None:
+    one = request(host="a.example:8080")
+    names = ("upstream_scheme", "upstream_host", "upstream_uri")
+    assert [one.var(name) for name in names] == ["http", "a.example:8080", ""]
+    one.route = SimpleNamespace(
+        slot=SimpleNamespace(compiled=SimpleNamespace(upstream=SimpleNamespace(scheme="https")))
+    )
+    one.sent_host = b"inner.example"
+    assert [one.var(name) for name in names] == ["https", "inner.example", ""]
+    one.upstream_scheme, one.upstream_host, one.upstream_path = "http", b"plugin.example", b"/x"
+    assert [one.var(name) for name in names] == ["http", "plugin.example", "/x"]
+    assert one.var("hostname") == os.uname().nodename

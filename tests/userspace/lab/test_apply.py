@@ -17,6 +17,7 @@ STEPS = [
     Step("host1", "ip", "link set lo up", vm="blue1"),
     Step("host1", "bridge", "fdb show"),
     Step("router", "nft", "list ruleset"),
+    Step("router", "ethtool", "-K l4 tx off"),
 ]
 
 
@@ -29,6 +30,7 @@ def test_neighbouring_lines_go_to_one_process() -> None:
         ("ip", "lab-blue1", 1),
         ("bridge", "lab-host1", 1),
         ("nft", "lab-router", 1),
+        ("ethtool", "lab-router", 1),
     ]
 
 
@@ -44,6 +46,7 @@ def test_each_tool_is_entered_in_its_own_way() -> None:
         "netns": ["ip", "-batch", "-"],
         "bridge": ["bridge", "-n", "lab-host1", "-batch", "-"],
         "nft": ["nsenter", "--net=/run/netns/lab-router", "nft", "-f", "-"],
+        "ethtool": ["nsenter", "--net=/run/netns/lab-router", "xargs", "-L1", "ethtool"],
     }
 
 

@@ -129,6 +129,13 @@ def test_configuring_a_machine_makes_no_fabric(region: Topology, name: str) -> N
         assert step.tool != "netns" or step.creates in {f"lab-{vm.name}" for vm in region.vms_on(name)}
 
 
+def test_the_wire_of_a_node_on_xdp_completes_checksums_and_takes_its_frames(region: Topology) -> None:
+    written = yaml.safe_load(region.text)
+    written["machines"]["l4"]["hook"] = "xdp"
+    steps = plan.build(topology.parse(yaml.safe_dump(written, sort_keys=False)), "lab")
+    assert lines(steps, "router", "ethtool") == ["-K l4 tx off gro on"]
+
+
 def test_two_vms_of_a_vpc_on_a_host_share_its_vxlan_device(region: Topology) -> None:
     written = yaml.safe_load(region.text)
     written["vms"]["blue3"] = {"vpc": "blue", "host": "host1", "address": "192.168.0.12"}

@@ -43,6 +43,15 @@ def test_the_command_lines_are_the_documented_ones(lab: Lab, planned: dict[tuple
     }
 
 
+def test_a_node_is_told_its_hook(lab: Lab) -> None:
+    l4 = replace(lab.topology.machines["l4"], hook="xdp")
+    topology = replace(lab.topology, machines={**lab.topology.machines, "l4": l4})
+    lab.state.mkdir()
+    lab.admin_key.write_text("secret")
+    planned = {(s.place, s.name): s for s in services.services(Lab(topology, lab.name))}
+    assert planned["l4", "node"].argv[-2:] == ("--hook", "xdp")
+
+
 @pytest.mark.etcd
 @pytest.mark.bpf
 def test_the_whole_region_comes_up_well(lab: Lab) -> None:

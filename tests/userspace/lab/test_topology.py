@@ -36,6 +36,8 @@ REFUSED: list[tuple[str, Change, str]] = [
         lambda t: t["machines"]["router"]["addresses"].pop("ext"),
         "a router has 4, found 3",
     ),
+    ("a hook that does not exist", machine("gw1", hook="tc"), "machines.gw1.hook: 'tc' is none of auto, tcx"),
+    ("a hook where no node runs", machine("web1", hook="xdp"), "machines.web1.hook: a web runs no node"),
     ("two routers", machine("web1", role="router"), "exactly one machine with role router, found 2"),
     ("no control machine", lambda t: t["machines"].pop("etcd"), "exactly one machine with role control, found 0"),
     ("a gateway without a zone", lambda t: t["machines"]["gw1"].pop("zone"), "machines.gw1: a gateway needs zone"),

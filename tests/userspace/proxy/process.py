@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 class WorkerProcess:
     """`async with WorkerProcess(folder, script) as worker`: started, and `ready` taken from the wire. It listens on
-    `port` with the test holding the socket too, as the node would."""
+    `port` with the test holding the socket too, as the node would. `splice`: the other end of its wire for splices."""
 
     def __init__(self, folder: Path, script: Script, *options: str, root: Path = ROOT, **settings: Any) -> None:
         self.log_path = folder / "access.log"
@@ -36,8 +36,19 @@ class WorkerProcess:
         self.port = self.listening.getsockname()[1]
         self.wire, theirs = socket.socketpair()
         self.wire.setblocking(False)
-        fds = (theirs.fileno(), self.listening.fileno())
-        arguments = ["--wire-fd", str(fds[0]), "--listen-fd", str(fds[1]), "--settings", json.dumps(self.settings)]
+        self.splice, splices = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.splice.settimeout(PATIENCE)
+        fds = (theirs.fileno(), self.listening.fileno(), splices.fileno())
+        arguments = [
+            "--wire-fd",
+            str(fds[0]),
+            "--listen-fd",
+            str(fds[1]),
+            "--splice-fd",
+            str(fds[2]),
+            "--settings",
+            json.dumps(self.settings),
+        ]
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "userspace.proxy.worker", *arguments, *self.options),
             pass_fds=fds,
@@ -46,6 +57,7 @@ class WorkerProcess:
             stderr=asyncio.subprocess.PIPE,
         )
         theirs.close()
+        splices.close()
         return self
 
     async def __aexit__(
@@ -57,6 +69,7 @@ class WorkerProcess:
         for client in self.clients:
             client.reset()
         self.wire.close()
+        self.splice.close()
         self.listening.close()
         await self.endpoint.close()
 

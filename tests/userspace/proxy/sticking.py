@@ -25,6 +25,11 @@ def compiled(*down: Endpoint, keys: StickyKeys | None = KEYS, **fields: Any) -> 
     return compile_upstream(upstream, keys, NOWHERE, 502, None, live, hashes=True)
 
 
+def compile_of(*endpoints: Endpoint) -> CompiledUpstream:
+    """Another set of endpoints, all up."""
+    return compile_upstream(Upstream("u1", "roundrobin", endpoints), KEYS, NOWHERE, 502, None, Live(), hashes=True)
+
+
 def token(endpoint: Endpoint, keys: StickyKeys = KEYS) -> str:
     found = compiled(keys=keys).tokens.token_of(endpoint)
     assert found is not None

@@ -1,6 +1,8 @@
 """Session persistence by hashing: what the client shows, and cookies that go with it."""
 
+import asyncio
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,16 @@ from control.model.sticky import Sticky
 from control.model.upstream import Endpoint
 from tests.requests import PEER, request
 from tests.userspace.proxy.stage import Speaker, Stage, get
-from tests.userspace.proxy.sticking import DRAINED, KEYS, WEB, compiled, cookies, set_by, stick, token
+from tests.userspace.proxy.sticking import DRAINED, KEYS, WEB, compile_of, compiled, cookies, set_by, stick, token
+from tests.userspace.proxy.tls_stage import TlsStage
 from userspace.balancer.picker import NONE
 from userspace.http.request import Tls
 from userspace.proxy.hash_sticks import network_of, stick_of
 
 SHOWN: list[tuple[dict[str, Any], str]] = [
     ({"mode": "header", "header": "X-User"}, "x-user: {}"),
-    ({"mode": "session_id"}, "Cookie: SESSIONID={}"),
-    ({"mode": "app_cookie", "cookie": "JSESSIONID"}, "Cookie: a=b; JSESSIONID={}"),
+    ({"mode": "session_id", "when_drained": "repick"}, "Cookie: SESSIONID={}"),
+    ({"mode": "app_cookie", "cookie": "JSESSIONID", "when_drained": "repick"}, "Cookie: a=b; JSESSIONID={}"),
 ]
 
 
@@ -68,6 +71,41 @@ def test_a_retry_goes_on_round_the_ring(conf: dict[str, Any], field: str) -> Non
         assert endpoint not in tried
         tried.add(endpoint)
     assert tried == set(WEB)
+
+
+OLD: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "session_id"}, "Cookie: SESSIONID={}"),
+    ({"mode": "app_cookie", "cookie": "JSESSIONID"}, "Cookie: JSESSIONID={}"),
+]
+
+
+@pytest.mark.parametrize(("conf", "field"), OLD)
+def test_a_drained_endpoint_keeps_those_who_were_there_and_gets_nobody_new(conf: dict[str, Any], field: str) -> None:
+    """Its clients are where they were before the drain: on the ring of all, at the weight that it most likely had."""
+    before = compile_of(*WEB, replace(DRAINED, weight=1))
+    stay = Counter[str]()
+    for at in range(200):
+        was = stick(conf, field.format(at), of=before)[0].pick(NONE, "")
+        found, _ = stick(conf, field.format(at))
+        now = found.pick(NONE, "")
+        assert was is not None and now is not None and found.state == "valid"
+        assert now.address == was.address
+        stay[now.address] += 1
+    assert stay[DRAINED.address] > 10
+    for _ in range(50):
+        new, _ = stick(conf)
+        assert new.pick(NONE, "") in WEB
+
+
+@pytest.mark.parametrize(("conf", "field"), OLD)
+@pytest.mark.parametrize(("policy", "state"), [("refuse", "refused"), ("repick", "valid")])
+def test_who_was_at_a_drained_endpoint_goes_by_the_policy(
+    conf: dict[str, Any], field: str, policy: str, state: str
+) -> None:
+    at = next(at for at in range(100) if stick(conf, field.format(at))[0].pick(NONE, "") == DRAINED)
+    found, _ = stick({**conf, "when_drained": policy}, field.format(at))
+    picked = found.pick(NONE, "")
+    assert found.state == state and (picked is None if policy == "refuse" else picked in WEB)
 
 
 def test_when_all_are_down_but_a_drained_one_that_one_serves() -> None:
@@ -141,13 +179,19 @@ def test_the_endpoint_can_not_set_the_session_id() -> None:
 APP = {"mode": "app_cookie", "cookie": "S"}
 
 
+def owner_of_all(shown: str) -> Endpoint:
+    found = compiled().whole_ring.pick(NONE, shown)
+    assert found is not None
+    return found
+
+
 def test_the_endpoint_that_sets_the_applications_cookie_keeps_the_client() -> None:
     for endpoint in WEB:
         found, _ = stick(APP)
         given = set_by(found, endpoint, b"S=abc; HttpOnly")
         pairs = "; ".join(value.decode().split(";")[0] for value in given)
         assert given[0] == b"S=abc; HttpOnly" and found.state == "new"
-        assert len(given) == (1 if owner("abc") == endpoint else 2)
+        assert len(given) == (1 if owner_of_all("abc") == endpoint else 2)
         again, asked = stick(APP, f"Cookie: {pairs}")
         assert (again.state, again.pick(NONE, "")) == ("valid", endpoint)
         assert cookies(asked) == [b"S=abc"], "ours is nobody's business behind the gateway"
@@ -218,3 +262,35 @@ async def test_through_the_proxy_a_browser_stays_where_its_session_is(tmp_path: 
             assert len(set(seen)) == 1
         states = Counter(line["sticky"] for line in stage.log_lines())
         assert states["new"] == 6 and states["valid"] == 18
+
+
+async def port_of(stage: TlsStage, session: str, version: str) -> tuple[bytes, bool]:
+    """Which endpoint answers openssl's client, which keeps its session in a file, and whether that was resumed."""
+    is_known = Path(session).exists()  # noqa: ASYNC240
+    program = await asyncio.create_subprocess_exec(
+        *("openssl", "s_client", "-connect", f"127.0.0.1:{stage.tls_port}", "-servername", "a.example", version),
+        *("-ign_eof", "-sess_in" if is_known else "-sess_out", session),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    out, _ = await program.communicate(get("/", "Connection: close"))
+    return out[out.index(b"\r\n\r\n") + 4 :][:5], b"\nReused, " in out
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+async def test_a_real_client_stays_for_as_long_as_its_tls_session_on_any_gateway(tmp_path: Path, version: str) -> None:
+    keys = {"current": "A" * 43 + "=", "since": 1}
+    route = {"plugins": {"sticky": {"mode": "tls_session"}}}
+    async with (
+        TlsStage(tmp_path, login, login, login, login, route=route) as one,
+        TlsStage(tmp_path, *one.addresses, route=route) as other,  # another gateway in front of the same endpoints
+    ):
+        for stage in (one, other):
+            stage.put(("keys/tickets", keys), prefix="/unilb/")
+        for number in range(3):
+            session = str(tmp_path / f"session{number}")
+            first, resumed = await port_of(one, session, version)
+            assert not resumed
+            for stage in (other, one):
+                assert await port_of(stage, session, version) == (first, True)

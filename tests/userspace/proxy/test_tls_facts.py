@@ -1,8 +1,11 @@
 import ssl
 from pathlib import Path
 
+import pytest
+
 from tests.control.certificates import authority, pair
 from tests.userspace.proxy.tls_stage import client_context, with_certificate
+from userspace.proxy import openssl
 from userspace.proxy.tls_contexts import load_pair
 from userspace.proxy.tls_facts import facts
 
@@ -39,7 +42,7 @@ def test_a_connection_is_described() -> None:
     found = facts(handshake(client_context(maximum_version=ssl.TLSVersion.TLSv1_2), server()), "a.example", False)
     assert (found.server_name, found.protocol, found.client_verify) == ("a.example", "TLSv1.2", "NONE")
     assert found.cipher.startswith("ECDHE-") and found.client_cert == ""
-    assert len(found.session_id) in (0, 64)
+    assert found.session_id == "", "a context that names no sessions"
 
 
 def test_a_clients_certificate_is_described_as_nginx_does(tmp_path: Path) -> None:
@@ -63,3 +66,31 @@ def test_a_resumed_session_is_said_to_be() -> None:
     ours = context.wrap_bio(there, back, server_side=True)
     finish(again, ours)
     assert facts(ours, "a.example", False).resumed
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_has_one_id_from_its_first_connection_on_whichever_ticket_is_shown(version: ssl.TLSVersion) -> None:
+    context, client = server(), client_context(maximum_version=version)
+    openssl.name_sessions(context)
+    ids: list[tuple[str, bool]] = []
+    tickets: list[ssl.SSLSession | None] = []
+
+    def connect(session: ssl.SSLSession | None) -> None:
+        there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        theirs = client.wrap_bio(back, there, server_hostname="a.example", session=session)
+        ours = context.wrap_bio(there, back, server_side=True)
+        finish(theirs, ours)
+        tickets.append(theirs.session)
+        ours.write(b"x")  # behind the tickets of TLS 1.3
+        theirs.read(1)
+        tickets.append(theirs.session)
+        found = facts(ours, "a.example", False)
+        ids.append((found.session_id, found.resumed))
+
+    connect(None)
+    for _ in range(3):
+        connect(tickets[-1])
+    first = ids[0][0]
+    assert len(first) == 64 and ids == [(first, False), (first, True), (first, True), (first, True)]
+    connect(None)
+    assert ids[-1][0] != first and not ids[-1][1]

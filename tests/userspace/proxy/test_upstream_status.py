@@ -62,3 +62,19 @@ async def test_an_answer_of_ours_tells_what_it_is_for(tmp_path: Path) -> None:
         await client.say(get("/"))
         head = (await client.hear_message())[0]
         assert head.startswith(b"HTTP/1.1 503 ") and told(head) is None
+
+
+async def test_filters_of_the_answer_know_what_all_tries_ended_with(tmp_path: Path) -> None:
+    def told_when(*rule: object) -> dict[str, object]:
+        return {"_meta": {"filter": [list(rule)]}, "headers": {"set": {"X-Tries": "$upstream_status $upstream_addr"}}}
+
+    route = {"plugins": {"response-rewrite": told_when("upstream_status", "~=", 200)}}
+    async with Stage(tmp_path, hello, route=route) as stage:
+        client = await stage.client()
+        await client.say(get("/"))
+        assert b"X-Tries" not in (await client.hear_message())[0]
+    route = {"plugins": {"response-rewrite": told_when("upstream_status", "==", "502")}}
+    async with Stage(tmp_path, NOBODY, route=route) as stage:
+        client = await stage.client()
+        await client.say(get("/"))
+        assert f"X-Tries: 502 {NOBODY}\r\n".encode() in (await client.hear_message())[0]

@@ -13,10 +13,8 @@ import pytest
 
 from tests.userspace.proxy.process import ROOT, WorkerProcess
 from tests.userspace.proxy.stage import PATIENCE, Speaker, get, hello
-from userspace.config.settings import Settings
 from userspace.obs.exposition import render
 from userspace.obs.worker_totals import WorkerTotals
-from userspace.proxy.worker import _within, port_of
 
 
 async def fetch(worker: WorkerProcess, path: str = "/") -> tuple[bytes, bytes]:
@@ -226,19 +224,28 @@ async def test_it_refuses_to_start_with_a_clear_word(
         assert code == 2 and text in errors
 
 
-def test_redirects_to_https_lead_to_the_first_listener_for_tls() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
-        assert port_of([first.fileno(), second.fileno()]) == first.getsockname()[1]
-        assert first.getsockname()[1] != 0  # it is open still
-    assert port_of([]) is None
-
-
-def test_max_connections_stays_within_the_descriptors(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(max_connections=1000)
-    assert _within(128 + 2000, settings) is settings and capsys.readouterr().err == ""
-    assert _within(128 + 1998, settings).max_connections == 999
-    assert "max_connections lowered to 999: only 2126 descriptors" in capsys.readouterr().err
-    assert _within(64, settings).max_connections == 1
+async def test_it_asks_the_node_to_splice_once_it_has_a_key(tmp_path: Path) -> None:
+    async with WorkerProcess(tmp_path, hello, splice="auto", real_ip_from=[]) as worker:
+        await worker.configure()
+        client = await worker.client()
+        for path in ("/1", "/2", "/3"):  # without a key it serves by itself
+            await client.say(get(path))
+            await client.hear_message()
+        await worker.tell({"type": "splice_key", "seed": "5", "factor": "7", "epoch": 9})
+        await worker.tell({"type": "counters?"})
+        await worker.next("counters")
+        await client.say(get("/4"))
+        data, fds, _, _ = await asyncio.to_thread(socket.recv_fds, worker.splice, 65536, 4)
+        asked = orjson.loads(data)
+        assert (asked["type"], asked["kind"], asked["epoch"], len(fds)) == ("splice", "guarded", 9, 2)
+        worker.splice.send(orjson.dumps({"type": "refused", "tag": asked["tag"], "reason": "loopback"}))
+        for fd in fds:
+            os.close(fd)
+        assert (await client.hear_message())[1] == b"GET /4 HTTP/1.1"
+        await worker.tell({"type": "counters?"})
+        totals = (await worker.next("counters"))["counters"]["totals"]
+        assert (totals["splices_asked"], totals["splices_refused"]) == (1, 1)
+        assert await worker.end(signal.SIGTERM) == (0, "")
 
 
 def status(pid: int) -> dict[str, str]:

@@ -19,24 +19,26 @@ class KeyAuth(Filter):
         self._challenge = (b"WWW-Authenticate", f'apikey realm="{conf["realm"]}"'.encode())
 
     def rewrite(self, request: Request) -> Outcome:
+        hides: bool = self.conf["hide_credentials"]
         key = request.header(self._header)
-        text = key.decode("utf-8", "surrogateescape") if key is not None else request.arg(self._query)
-        if text is None:
-            return self._refuse(request, "Missing API key in request")
-        known = self.env.consumers.find(self.NAME, text)
-        if known is None:
-            return self._refuse(request, "Invalid API key in request")
-        if self.conf["hide_credentials"]:
+        argument = request.arg(self._query) if key is None or hides else None
+        text = key.decode("utf-8", "surrogateescape") if key is not None else argument
+        known = self.env.consumers.find(self.NAME, text) if text is not None else None
+        if known is not None:
+            attach(request, known)
+        else:
+            why = "Missing API key in request" if text is None else "Invalid API key in request"
+            refusal = Reply.json(401, {"message": why}, self._challenge)
+            outcome = attach_anonymous(request, self.env.consumers, self.conf.get("anonymous_consumer"), refusal)
+            if outcome is not None:
+                return outcome
+        if hides:
+            # All of them: also what did not count, or was no good and let the request pass as anonymous.
             if key is not None:
                 request.remove_header(self._header)
-            else:
+            if argument is not None:
                 request.set_query(without_argument(request.query, self._query))
-        attach(request, known)
         return None
-
-    def _refuse(self, request: Request, why: str) -> Outcome:
-        refusal = Reply.json(401, {"message": why}, self._challenge)
-        return attach_anonymous(request, self.env.consumers, self.conf.get("anonymous_consumer"), refusal)
 
 
 def without_argument(query: bytes, name: str) -> bytes:

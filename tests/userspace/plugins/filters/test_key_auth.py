@@ -50,5 +50,23 @@ def test_the_credential_is_hidden_from_endpoints_when_asked() -> None:
     assert one.header(b"apikey") is None
 
 
+@pytest.mark.parametrize(
+    ("target", "fields"), [("/?a=1&apikey=no", ()), ("/?a=1", ("apikey: no",)), ("/?a=1&apikey=no", ("apikey: no",))]
+)
+def test_a_key_that_is_no_good_is_hidden_too_where_it_passes_as_anonymous(target: str, fields: tuple[str, ...]) -> None:
+    env = Env()
+    env.consumers.set_consumer("nobody", None, Consumer("nobody"))
+    conf = {"hide_credentials": True, "anonymous_consumer": "nobody"}
+    one = request("GET", target, *fields)
+    assert build_chain({"key-auth": conf}, env).steps[0].filter.rewrite(one) is None
+    assert (one.consumer_name, one.query, one.header(b"apikey")) == ("nobody", b"a=1", None)
+
+
+def test_a_second_key_is_hidden_with_the_one_that_counts() -> None:
+    one = request("GET", "/?apikey=k2&a=1", "apikey: k1")
+    key_auth(hide_credentials=True).rewrite(one)
+    assert (one.consumer_name, one.upstream_query, one.header(b"apikey")) == ("jack", b"a=1", None)
+
+
 def test_without_argument_takes_every_spelling_and_nothing_else() -> None:
     assert without_argument(b"k%20y=1&a=2&k+y=3&k", "k y") == b"a=2&k"
