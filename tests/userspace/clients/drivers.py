@@ -61,6 +61,8 @@ def curl(ask: Ask, folder: Path) -> Told:
     argv += [option for name, value in ask.headers.items() for option in ("-H", f"{name}: {value}")]
     if ask.method == "HEAD":
         argv.append("-I")
+    if "Accept-Encoding" in ask.headers:
+        argv.append("--compressed")  # decode what comes
     if ask.ca is not None:
         argv += ["--cacert", str(ask.ca)]
     if ask.size:

@@ -23,6 +23,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         place.put("upstreams/u", {"type": "roundrobin", "nodes": {f"127.0.0.1:{port}": 1}})
         place.put("routes/all", {"uri": "/*", "upstream_id": "u"})
         place.put("routes/key", {"uri": "/key", "upstream_id": "u", "plugins": {"key-auth": {}}})
+        small = {"gzip": {"types": "*"}, "brotli": {"types": "*"}, "proxy-rewrite": {"regex_uri": ["^/small", ""]}}
+        place.put("routes/small", {"uri": "/small/*", "upstream_id": "u", "plugins": small})
         place.put("consumers/jack", {"username": "jack", "plugins": {"key-auth": {"key": "jacks"}}})
         place.put("routes/dead", {"uri": "/dead", "upstream": {"type": "roundrobin", "nodes": {"127.0.0.1:1": 1}}})
         yield place
@@ -52,6 +54,16 @@ def test_downloads_arrive_whole(client: str, kind: str, size: int, place: Place,
     told = DRIVERS[client](Ask("GET", f"{place.url}/{kind}/{size}"), tmp_path)
     expected = hashlib.sha256(origin.body(size)).hexdigest()
     assert (told.status, told.size, told.sha256) == (200, size, expected)
+
+
+@pytest.mark.parametrize("client", STREAMING)
+@pytest.mark.parametrize("kind", ["body", "chunked"])
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_compressed_downloads_arrive_whole(client: str, coding: str, kind: str, place: Place, tmp_path: Path) -> None:
+    ask = Ask("GET", f"{place.url}/small/{kind}/{5 * MIB}", {"Accept-Encoding": coding})
+    told = DRIVERS[client](ask, tmp_path)
+    assert (told.status, told.headers["content-encoding"], told.size) == (200, coding, 5 * MIB)
+    assert told.sha256 == hashlib.sha256(origin.body(5 * MIB)).hexdigest()
 
 
 @EVERY
