@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 from userspace.http.events import Headers, RequestHead
 
 METHOD, HOST, PATH, QUERY, COOKIE, USER_AGENT, AUTHORIZATION, EXTRA = (1 << number for number in range(8))
-PEER: Final = 1 << 8
-"""What both ends of the connection are called. It stays as it is for as long as the connection does: nobody need
-compare it, but a decision about one client says nothing about another."""
+PEER, PORT = 1 << 8, 1 << 9
+"""Who the client is and what it connected to; and its port. Both stay as they are for as long as the connection does:
+nobody need compare them, but a decision about one client says nothing about another."""
 ATTRIBUTES: Final = 8
 ALWAYS: Final = METHOD | HOST | PATH
 """What every route is found by."""
@@ -155,11 +155,12 @@ _VARIABLES: Final = {
     "remote_user": AUTHORIZATION,
     **dict.fromkeys(
         (
-            *("remote_addr", "remote_port", "realip_remote_addr", "realip_remote_port", "server_addr", "server_port"),
+            *("remote_addr", "realip_remote_addr", "server_addr", "server_port"),
             *("scheme", "https"),
         ),
         PEER,
     ),
+    **dict.fromkeys(("remote_port", "realip_remote_port"), PORT),
     # What the route and the plugins before have made of the request: these have footprints of their own.
     **dict.fromkeys(("consumer_name", "consumer_group_id", "route_id", "route_name", "service_id"), 0),
     "server_protocol": 0,  # the guard takes one version only

@@ -11,6 +11,7 @@ from userspace.http.footprint import (
     COOKIE,
     NOTHING,
     PEER,
+    PORT,
     Footprint,
     Guard,
     Key,
@@ -55,7 +56,9 @@ def guard_for(exchange: "Exchange", forward: "Forward", upstream: "UpstreamConne
     peer = client.peer
     decided = [route.route.id, compiled.upstream.id, forward.pool.address if forward.pool is not None else ""]
     if footprint.mask & PEER:
-        decided += [peer.address, str(peer.port), peer.server_address, str(peer.server_port)]
+        decided += [peer.address, peer.server_address, str(peer.server_port)]
+    if footprint.mask & PORT:
+        decided += [peer.address, str(peer.port)]
     headers = exchange.sent if exchange.sent is not None else exchange.head.headers
     return guard_of(key, exchange.head, headers, footprint, decided)
 

@@ -11,7 +11,7 @@ from tests.requests import PEER, request
 from tests.userspace.config.objects_in_store import route, service, upstream
 from userspace.config.compile_routing import MAX_WATCHED, Router
 from userspace.config.snapshot import EMPTY, apply
-from userspace.http.footprint import ALWAYS, COOKIE, EXTRA, QUERY, USER_AGENT, Footprint
+from userspace.http.footprint import ALWAYS, COOKIE, EXTRA, PORT, QUERY, USER_AGENT, Footprint
 from userspace.http.footprint import PEER as PEERS
 from userspace.http.request import Request
 from userspace.routing.modes import MODES
@@ -31,6 +31,7 @@ CONDITIONS = st.sampled_from(
         ["uri", "==", "/a/b"],
         ["host", "==", "a.example"],
         ["remote_addr", "==", "192.0.2.7"],
+        ["remote_port", "==", "1"],
         ["post_arg_a", "==", "1"],
     ]
 )
@@ -59,6 +60,7 @@ ATTRIBUTES = st.fixed_dictionaries(
         "authorization": st.sampled_from([None, "1", "Basic dTpw"]),
         "x-a": st.sampled_from([None, "1", "2"]),
         "x-b": st.sampled_from([None, "1", "2"]),
+        "port": st.sampled_from([1, 2]),
         "address": st.sampled_from(["192.0.2.7", "10.0.0.7"]),
     }
 )
@@ -69,7 +71,7 @@ def made(given: dict[str, Any]) -> Request:
     fields = [
         f"{name}: {given[name]}" for name in ("cookie", "user-agent", "authorization", "x-a", "x-b") if given[name]
     ]
-    peer = PEER._replace(address=given["address"])
+    peer = PEER._replace(address=given["address"], port=given["port"])
     return request(given["method"], given["path"] + given["query"], *fields, host=given["host"], peer=peer)
 
 
@@ -97,6 +99,7 @@ def test_what_is_equal_in_the_footprint_is_decided_equally(
     if decided is None or watched is None:
         return
     kept = [name for bit, name in enumerate(BITS) if watched.mask & 1 << bit]
+    kept += ["port"] if watched.mask & PORT else []
     kept += ["address"] if watched.mask & PEERS else []
     kept += [watched.extra] if watched.mask & EXTRA else []
     assert router.match(made({**other, **{name: one[name] for name in kept}})) is decided

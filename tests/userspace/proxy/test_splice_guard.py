@@ -198,3 +198,32 @@ async def test_the_cookie_of_ours_counts_as_the_client_sent_it(tmp_path: Path) -
             await other.say(get("/", f"Cookie: {cookie}"))
             guard = (await node.question()).message["guard"]
             assert guard["mask"] == ALWAYS | COOKIE and guard["hashes"][4] != "0"
+
+
+async def decisions(stage: Stage, node: FakeNode) -> list[str]:
+    """Of two connections of one client."""
+    found = []
+    for _ in range(2):
+        client = await stage.client()
+        for _ in range(2):
+            await client.say(get())
+            await stage.until(lambda: node.is_asked or not any(c.exchange for c in stage.shared.connections))
+        found.append((await node.question()).message["guard"]["decision"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("conditions", "is_shared"),
+    [
+        ([["arg_a", "~=", "1"]], True),
+        ([["remote_addr", "==", "127.0.0.1"]], True),
+        ([["remote_port", ">", 0]], False),
+    ],
+)
+async def test_a_decision_that_looked_at_the_connection_is_that_connections_alone(
+    tmp_path: Path, conditions: list[Any], is_shared: bool
+) -> None:
+    async with Stage(tmp_path, hello, **auto(vars=conditions)) as stage:
+        with FakeNode(stage.shared) as node:
+            one, other = await decisions(stage, node)
+            assert (one == other) is is_shared
