@@ -9,7 +9,8 @@ from enum import IntEnum
 from userspace.node.splice_abi import Attribute
 
 STATES, SYMBOLS = 32, 256
-TCHAR = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+# What names consist of (RFC 9110 section 5.6.2) but for `_`: conditions on `http_user_agent` read User_Agent too.
+NAME = frozenset(b"!#$%&'*+-.^`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 CR, LF, BLANK, TAB = 13, 10, 32, 9
 
 
@@ -51,9 +52,9 @@ def head_table() -> bytes:
     for offset, symbol in enumerate(b"HTTP/1.1\r"):
         on(HeadState.VERSION + offset, bytes([symbol]), HeadState.VERSION + offset + 1)
     on(HeadState.VERSION + 9, b"\n", HeadState.LINE)
-    on(HeadState.LINE, TCHAR, HeadState.NAME)
+    on(HeadState.LINE, NAME, HeadState.NAME)
     on(HeadState.LINE, b"\r", HeadState.LAST)
-    on(HeadState.NAME, TCHAR, HeadState.NAME)
+    on(HeadState.NAME, NAME, HeadState.NAME)
     on(HeadState.NAME, b":", HeadState.BLANK)
     on(HeadState.BLANK, text, HeadState.VALUE)
     on(HeadState.BLANK, b" \t", HeadState.BLANK)
