@@ -111,15 +111,17 @@ def _ifindex(name: str) -> int:
     return int(out.split(":")[0])
 
 
-def run(program: int, packet: bytes, ifindex: int, flags: int = 0, is_xdp: bool = False) -> bpf.TestRun:
+def run(
+    program: int, packet: bytes, ifindex: int, flags: int = 0, is_xdp: bool = False, repeat: int = 1
+) -> bpf.TestRun:
     """Run a program on one packet that came in by the device; the verdict is TC's word for it."""
     if is_xdp:
         context = struct.pack("=IIIIII", 0, len(packet), 0, ifindex, 0, 0)
-        ran = bpf.test_run(program, packet, context)
+        ran = bpf.test_run(program, packet, context, repeat)
         return bpf.TestRun(SAME[ran.verdict], ran.packet, ran.duration_ns)
     context = bytearray(192)
     struct.pack_into("=II", context, 36, ifindex, ifindex)
-    return bpf.test_run(program, packet, bytes(context), flags=flags)
+    return bpf.test_run(program, packet, bytes(context), repeat, flags)
 
 
 def run_case(

@@ -58,7 +58,7 @@ enum tcp_seen {
  * (peer.daddr, peer.dport) to (peer.saddr, peer.sport) in VPC peer.vni. Both directions are created
  * together by the datapath and removed together by the node (userspace/node/ageing.py). One of
  * DIRECTION_ONLY has no other half: its peer names its target as (saddr, sport), and nothing else.
- * Counters count packets as they arrive; *_ns is bpf_ktime_get_ns(). */
+ * Counters count packets as they arrive; *_ns is bpf_ktime_get_coarse_ns(). */
 struct session {
 	struct flow peer;
 	__u8 direction;		 /* enum direction */

@@ -17,11 +17,20 @@
 #define ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7) /* BPF_F_ADJ_ROOM_DECAP_L3_IPV4, 6.3 */
 #define ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
 
+static __always_inline u16 csum_fold_u64(u64 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32 & 0xffff) + (sum >> 48);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (u16)sum;
+}
+
 #ifdef UNILB_XDP
 
 #define VERDICT_PASS	 XDP_PASS
 #define VERDICT_DROP	 XDP_DROP
 #define CTX_HAS_GSO(ctx) 0
+#define CTX_LINEAR_MAX	 0xfff
 typedef struct xdp_md ctx_t;
 
 static __always_inline u32 ctx_len(ctx_t *ctx)
@@ -39,14 +48,63 @@ static __always_inline void pull(ctx_t *ctx, u32 len)
 {
 }
 
+/* Returns where the `len` bytes at `at` are, or NULL when the linear part does not hold them. */
+static __always_inline void *ctx_linear(ctx_t *ctx, u64 at, u32 len)
+{
+	void *data_end = (void *)(long)ctx->data_end;
+	void *place = (void *)(long)ctx->data;
+
+	if (at > CTX_LINEAR_MAX)
+		return 0;
+	/* clang adds before it compares, or compares another copy: the verifier has to see the
+	 * bound on what is added, and the end on what is read. */
+	asm volatile("" : "+r"(at));
+	place += at & CTX_LINEAR_MAX;
+	asm volatile("" : "+r"(place));
+	return place + len > data_end ? 0 : place;
+}
+
+/* The sizes that headers are changed by. A packet that is too short for one fails: to try a helper
+ * then would double what the verifier has to follow at each of them. */
+#define CTX_IS_DIRECT(len) ((len) == 1 || (len) == 2 || (len) == 4 || (len) == 8 || (len) == 12)
+
+static __always_inline void ctx_copy(void *to, const void *from, u32 len)
+{
+	if (len == 1)
+		*(u8 *)to = *(const u8 *)from;
+	else if (len == 2)
+		*(u16 *)to = *(const u16 *)from;
+	else
+		for (int i = 0; i < 3; i++)
+			if (i < len / 4)
+				((u32 *)to)[i] = ((const u32 *)from)[i];
+}
+
+/* Headers are read and written where they are: a helper's call costs ten times as much. */
 static __always_inline int ctx_load(ctx_t *ctx, u32 at, void *to, u32 len)
 {
-	return bpf_xdp_load_bytes(ctx, at, to, len);
+	void *place;
+
+	if (!__builtin_constant_p(len) || !CTX_IS_DIRECT(len))
+		return bpf_xdp_load_bytes(ctx, at, to, len);
+	place = ctx_linear(ctx, at, len);
+	if (!place)
+		return -EFAULT;
+	ctx_copy(to, place, len);
+	return 0;
 }
 
 static __always_inline int ctx_store(ctx_t *ctx, u32 at, void *from, u32 len)
 {
-	return bpf_xdp_store_bytes(ctx, at, from, len);
+	void *place;
+
+	if (!__builtin_constant_p(len) || !CTX_IS_DIRECT(len))
+		return bpf_xdp_store_bytes(ctx, at, from, len);
+	place = ctx_linear(ctx, at, len);
+	if (!place)
+		return -EFAULT;
+	ctx_copy(place, from, len);
+	return 0;
 }
 
 /* Writes bytes that no checksum in the packet balances. */
@@ -58,21 +116,13 @@ static __always_inline int ctx_resize(ctx_t *ctx, u32 len)
 	return bpf_xdp_adjust_tail(ctx, (int)(len - ctx_len(ctx)));
 }
 
-static __always_inline u16 csum_fold_u32(u64 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32 & 0xffff) + (sum >> 48);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (u16)sum;
-}
-
 /* The semantics of bpf_l3_csum_replace(): size 0 takes a difference in `to`. */
 static __always_inline int ctx_csum(ctx_t *ctx, u32 at, u64 from, u64 to, u64 flags)
 {
 	u16 csum = 0;
 	u64 sum;
 
-	if (bpf_xdp_load_bytes(ctx, at, &csum, 2))
+	if (ctx_load(ctx, at, &csum, 2))
 		return -EFAULT;
 	if (flags & BPF_F_MARK_MANGLED_0 && !csum)
 		return 0;
@@ -87,10 +137,10 @@ static __always_inline int ctx_csum(ctx_t *ctx, u32 at, u64 from, u64 to, u64 fl
 	default:
 		sum += (u32) ~(u32)from + (u64)(u32)to;
 	}
-	csum = ~csum_fold_u32(sum);
+	csum = ~csum_fold_u64(sum);
 	if (flags & BPF_F_MARK_MANGLED_0 && !csum)
 		csum = 0xffff;
-	return bpf_xdp_store_bytes(ctx, at, &csum, 2);
+	return ctx_store(ctx, at, &csum, 2);
 }
 #define ctx_csum_l3 ctx_csum
 #define ctx_csum_l4 ctx_csum

@@ -48,7 +48,41 @@ static __always_inline u64 pseudo_flags(const struct packet *pkt)
  */
 static __always_inline u64 addresses_diff(const struct flow *from, const struct addr ends[2])
 {
-	return bpf_csum_diff((__be32 *)&from->saddr, 32, (__be32 *)ends, 32, 0);
+	const u32 *old = (const u32 *)&from->saddr, *new = (const u32 *)ends;
+	u64 sum = 0;
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < 8; i++)
+		sum += (u64)(u32)~old[i] + new[i];
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (sum & 0xffffffff) + (sum >> 32);
+}
+
+/* The second half of an IPv4 header: one read and one write are all that a translation costs. */
+struct ipv4_half {
+	u8 ttl;
+	u8 proto;
+	__sum16 check;
+	__be32 saddr;
+	__be32 daddr;
+};
+
+static __always_inline int rewrite_ipv4(ctx_t *ctx, const struct packet *pkt, struct addr ends[2],
+					u64 diff, u8 hops)
+{
+	struct ipv4_half half = {};
+	u64 sum;
+
+	if (ctx_load(ctx, pkt->l3 + IPV4_TTL, &half, sizeof(half)))
+		return -EFAULT;
+	/* TTL is the high byte of a 16-bit word of the header. */
+	sum = (u64)(u16)~half.check + diff + (u16)~bpf_htons((u16)(half.ttl << 8)) +
+	      bpf_htons((u16)((u8)(half.ttl - hops) << 8));
+	half.check = ~csum_fold_u64(sum);
+	half.ttl -= hops;
+	half.saddr = v4_from_addr(&ends[0]);
+	half.daddr = v4_from_addr(&ends[1]);
+	return ctx_store(ctx, pkt->l3 + IPV4_TTL, &half, sizeof(half));
 }
 
 /* Writes the addresses `ends` (source, destination) and lowers the TTL by `hops`. The checksum of
@@ -58,7 +92,6 @@ static __always_inline int rewrite_addresses(ctx_t *ctx, const struct packet *pk
 {
 	u64 diff = addresses_diff(&pkt->flow, ends);
 	u8 ttl = pkt->ttl - hops;
-	__be32 v4[2];
 	int err = 0;
 
 	if (pkt->flow.proto != IPPROTO_ICMP)
@@ -69,17 +102,7 @@ static __always_inline int rewrite_addresses(ctx_t *ctx, const struct packet *pk
 			err = err ?: ctx_store_unbalanced(ctx, pkt->l3 + IPV6_HOPS, &ttl, 1);
 		return err;
 	}
-	err = err ?: ctx_csum_l3(ctx, pkt->l3 + IPV4_CSUM, 0, diff, 0);
-	v4[0] = v4_from_addr(&ends[0]);
-	v4[1] = v4_from_addr(&ends[1]);
-	err = err ?: ctx_store(ctx, pkt->l3 + IPV4_SADDR, v4, 8);
-	if (!hops)
-		return err;
-	/* TTL is the high byte of a 16-bit word of the header. */
-	err = err
-		  ?: ctx_csum_l3(ctx, pkt->l3 + IPV4_CSUM, bpf_htons((u16)(pkt->ttl << 8)),
-				 bpf_htons((u16)(ttl << 8)), 2);
-	return err ?: ctx_store(ctx, pkt->l3 + IPV4_TTL, &ttl, 1);
+	return err ?: rewrite_ipv4(ctx, pkt, ends, diff, hops);
 }
 
 /* Lowers the TTL by one. Returns 0 or a negative errno. */

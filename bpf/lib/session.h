@@ -81,7 +81,7 @@ static __always_inline void session_touch(struct session *session, const struct 
 	u8 seen = session->tcp_seen, now = seen_of(pkt);
 	struct session *peer;
 
-	session->last_seen_ns = bpf_ktime_get_ns();
+	session->last_seen_ns = bpf_ktime_get_coarse_ns();
 	session->packets += 1;
 	session->bytes += pkt->ip_len;
 	account_packet(session, pkt);
@@ -179,7 +179,7 @@ static __always_inline int session_open(const struct packet *pkt, struct flow *r
 	int reason;
 	int err;
 
-	session->created_ns = session->last_seen_ns = bpf_ktime_get_ns();
+	session->created_ns = session->last_seen_ns = bpf_ktime_get_coarse_ns();
 	session->tunnel_sport = tunnel_sport(&pkt->flow);
 	session->direction = DIRECTION_REPLY;
 	session->peer = pkt->flow;

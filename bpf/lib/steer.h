@@ -50,7 +50,7 @@ static __always_inline struct session *dsr_open(const struct packet *pkt, const 
 {
 	struct session *kept;
 
-	fresh->created_ns = bpf_ktime_get_ns();
+	fresh->created_ns = bpf_ktime_get_coarse_ns();
 	fresh->tunnel_sport = tunnel_sport(&pkt->flow);
 	fresh->direction = DIRECTION_ONLY;
 	fresh->peer = *reply;
