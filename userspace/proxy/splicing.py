@@ -16,7 +16,10 @@ from userspace.obs.counters import Counters
 from userspace.proxy.splice_wire import SpliceWire
 
 ANSWER_SECONDS: Final = 2.0
-MAX_OPEN: Final = 1024
+MAX_OPEN: Final = 64
+"""Questions at a time: each is a response that waits for all before it."""
+QUIET_SECONDS: Final = 10.0
+"""A node that did not answer one question in time is asked no other for so long."""
 MAX_DECISIONS: Final = 4096
 MAX_PATHS: Final = 256
 """Of one decision; further ones are handed back, each time."""
@@ -41,7 +44,9 @@ Answered = Callable[[Answer, str], None]
 class Splicing:
     """One per worker that has such a wire. `adopt` takes the connections that come back, with what is known of them."""
 
-    __slots__ = ("_adopt", "_covered", "_counters", "_key", "_loop", "_open", "_tag", "_trouble", "_wire")
+    __slots__ = (
+        *("_adopt", "_counters", "_covered", "_key", "_loop", "_open", "_quiet_until", "_tag", "_trouble", "_wire"),
+    )
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Splicing:
         self._trouble = trouble
         self._key: Key | None = None
         self._tag = 0
+        self._quiet_until = 0.0
         self._open: dict[int, tuple[Answered, str, asyncio.TimerHandle]] = {}
         # Paths by decision, the decision that was longest not met first.
         self._covered: OrderedDict[int, set[int]] = OrderedDict()
@@ -65,7 +71,9 @@ class Splicing:
     @property
     def key(self) -> Key | None:
         """What guards are made with; None while nothing can be asked."""
-        return self._key if self._wire.is_open and len(self._open) < MAX_OPEN else None
+        if not self._wire.is_open or len(self._open) >= MAX_OPEN or self._loop.time() < self._quiet_until:
+            return None
+        return self._key
 
     def take_key(self, message: Mapping[str, Any]) -> None:
         """Go by this key from now on. It comes behind the configuration that it stands for."""
@@ -148,6 +156,7 @@ class Splicing:
             totals["splices_refused"] += 1
         else:
             totals["splices_unanswered"] += 1
+            self._quiet_until = self._loop.time() + QUIET_SECONDS
         answered(answer, reason)
 
     def _gone(self) -> None:

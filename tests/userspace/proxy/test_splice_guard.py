@@ -9,7 +9,10 @@ import pytest
 from tests.userspace.config.objects_in_store import sticky_keys
 from tests.userspace.proxy.fake_node import FakeNode
 from tests.userspace.proxy.stage import Speaker, Stage, get, hello
+from tests.userspace.proxy.test_behind_proxy import WHO, Proxied
+from tests.userspace.proxy.tls_stage import TlsStage
 from userspace.http.footprint import ALWAYS, COOKIE, EXTRA, QUERY, USER_AGENT
+from userspace.http.proxy_protocol import header
 
 SETTINGS = {"real_ip_from": []}
 AUTO: dict[str, Any] = {"route": {"splice": "auto"}, "settings": SETTINGS}
@@ -181,6 +184,48 @@ async def test_what_was_decided_by_another_configuration_stays(tmp_path: Path) -
             assert not node.is_asked
 
 
+async def test_an_endpoint_that_went_down_meanwhile_is_not_held_on_to(tmp_path: Path) -> None:
+    stages: list[Stage] = []
+
+    async def slow(speaker: Speaker) -> None:
+        for number in range(3):
+            await speaker.hear_message()
+            if number == 1:
+                stages[0].router.refresh(["u1"])  # as when the checker has news
+            await speaker.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with Stage(tmp_path, slow, **AUTO) as stage:
+        stages.append(stage)
+        with FakeNode(stage.shared) as node:
+            client = await stage.client()
+            for _ in range(3):
+                await client.say(get())
+                await client.hear_message()
+            assert not node.is_asked
+
+
+async def test_tls_stays(tmp_path: Path) -> None:
+    async with TlsStage(tmp_path, hello, **AUTO) as stage:
+        with FakeNode(stage.shared) as node:
+            client = await stage.secure()
+            for _ in range(3):
+                await client.say(get())
+                await client.hear_message()
+            assert not node.is_asked
+
+
+async def test_a_client_that_a_proxy_names_stays(tmp_path: Path) -> None:
+    async with Proxied(tmp_path, hello, real_ip_from=[]) as stage:
+        stage.put(("routes/r1", {"id": "r1", "uri": "/*", "upstream_id": "u1", "splice": "auto"}))
+        with FakeNode(stage.shared) as node:
+            client = await stage.client()
+            await client.say(header(1, WHO))
+            for _ in range(3):
+                await client.say(get())
+                await client.hear_message()
+            assert not node.is_asked
+
+
 async def test_the_cookie_of_ours_counts_as_the_client_sent_it(tmp_path: Path) -> None:
     async with Stage(tmp_path, hello, **plugin("sticky")) as stage:
         key, value = sticky_keys(1)
@@ -205,9 +250,9 @@ async def decisions(stage: Stage, node: FakeNode) -> list[str]:
     found = []
     for _ in range(2):
         client = await stage.client()
-        for _ in range(2):
-            await client.say(get())
-            await stage.until(lambda: node.is_asked or not any(c.exchange for c in stage.shared.connections))
+        await client.say(get())
+        await client.hear_message()
+        await client.say(get())
         found.append((await node.question()).message["guard"]["decision"])
     return found
 

@@ -119,6 +119,19 @@ async def test_an_answer_that_does_not_come_is_late(bench: Bench, monkeypatch: p
     assert len(bench.told) == 1 and "unknown message nonsense" in bench.troubles[0]
 
 
+async def test_a_node_that_was_late_is_left_alone_for_a_while(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splicing, "ANSWER_SECONDS", 0.001)
+    monkeypatch.setattr(splicing, "QUIET_SECONDS", 0.02)
+    bench.key()
+    assert bench.ask()
+    await bench.until_told()
+    assert bench.splicing.key is None and not bench.ask()
+    async with asyncio.timeout(5):
+        while bench.splicing.key is None:
+            await asyncio.sleep(0.005)
+    assert bench.ask()
+
+
 async def test_so_many_questions_are_open_at_most(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.key()
     asked = 0
