@@ -6,6 +6,7 @@ and starts from the whole configuration.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -42,6 +43,7 @@ class Worker(asyncio.Protocol):
     revision: int = 0
     rejected: dict[str, str] = field(default_factory=dict)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: int = 0  # the last question that its counters answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -103,6 +105,8 @@ class Supervisor:
         self._revision = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._applied = asyncio.Condition()
+        self._questions = 0
+        self._told = asyncio.Event()
         self._draining = asyncio.Event()
         self.restarts = 0
         self._tally = shared_memory()  # a worker that is replaced finds what it counted
@@ -173,6 +177,9 @@ class Supervisor:
                 self._tasks.append(asyncio.create_task(self._tell_applied()))
             case "counters":
                 self._totals.report(worker.name, message["counters"])
+                if "asked" in message:
+                    worker.asked = message["asked"]
+                    self._told.set()
             case "metrics?":
                 self._tasks.append(asyncio.create_task(self._tell_metrics(worker)))
             case "passive" | "resolve":
@@ -191,9 +198,15 @@ class Supervisor:
         self._tasks = [task for task in self._tasks if not task.done()]
 
     async def fresh_counters(self, within: float = 0.5) -> None:
-        """Ask every worker for its counters and give the answers a moment to arrive; for one scrape."""
-        self._broadcast(encode({"type": "counters?"}))
-        await asyncio.sleep(min(within, 0.02))
+        """Ask every worker for its counters, for one scrape; return when all have answered, or after so many seconds."""
+        self._questions += 1
+        question = self._questions
+        self._broadcast(encode({"type": "counters?", "asked": question}))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while any(worker.asked < question for worker in self._living()):
+                    self._told.clear()
+                    await self._told.wait()
 
     async def drain(self) -> None:
         """Let every worker finish its exchanges, by the deadline of the settings; then none is left."""

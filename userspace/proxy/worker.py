@@ -129,7 +129,7 @@ class Worker:
             if self._shared.splicing is not None:
                 self._shared.splicing.take_key(message)
         elif kind == "counters?":
-            self._report()
+            self._report(message.get("asked"))
         elif kind == "metrics":
             self._metrics.answered(message["text"])
         else:
@@ -194,7 +194,8 @@ class Worker:
             self._shared.client_contexts.sweep(self._router.upstream_of)
             self._troubles = 0
 
-    def _report(self) -> None:
+    def _report(self, asked: int | None = None) -> None:
+        """Send the counters; `asked`: the number of the question that they answer."""
         shared = self._shared
         gauges, totals = shared.counters.gauges, shared.counters.totals
         busy = sum(connection.exchange is not None for connection in shared.connections)
@@ -215,7 +216,8 @@ class Worker:
         gauges["outbox_pending"] = outbox.pending
         totals["tally_evicted"] = self._env.tally.evicted
         totals["compression_declined"] = self._env.coders.declined
-        self._wire.send({"type": "counters", "counters": shared.counters.report(self._loop.time(), self._expiry)})
+        counters = shared.counters.report(self._loop.time(), self._expiry)
+        self._wire.send({"type": "counters", "counters": counters, **({} if asked is None else {"asked": asked})})
 
     # Ending.
 
