@@ -198,7 +198,7 @@ class Supervisor:
         self._tasks = [task for task in self._tasks if not task.done()]
 
     async def fresh_counters(self, within: float = 0.5) -> None:
-        """Ask every worker for its counters, for one scrape; return when all have answered, or after so many seconds."""
+        """Ask every worker for its counters, for one scrape; return when all answered, or after so many seconds."""
         self._questions += 1
         question = self._questions
         self._broadcast(encode({"type": "counters?", "asked": question}))

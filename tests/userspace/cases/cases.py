@@ -42,6 +42,7 @@ PLUGINS: Final = (
     "prometheus",
     "http-logger",
     "file-logger",
+    "echo",
 )
 # And those about plugins as such.
 COMMON_PLUGIN_FILES: Final = frozenset({"consumer-bug-fix", "global-rule-phase-cache", "plugin", "security-warning"})
@@ -99,6 +100,11 @@ class Unit:
     def seconds(self) -> float:
         """What its cases sleep."""
         return sum(step.get("seconds", 0) for case in self.cases for step in case.get("steps", ()))
+
+    @property
+    def counts(self) -> bool:
+        """True when its cases limit: they want nothing counted under the same route by those of another file."""
+        return any('"limit-' in str(step.get("body")) for case in self.cases for step in case.get("steps", ()))
 
     def server(self, which: int) -> tuple[tuple[str, ...], bool]:
         """What the server of one of its cases is started with; a file is changed while it runs."""

@@ -28,6 +28,8 @@ class Stage:
     def run(self, unit: Unit) -> None:
         """Replay a unit, and say of each case how it went."""
         is_clean = False
+        if unit.counts:
+            self.close()
         for case in unit.cases:
             began = time.monotonic()
             profile = cases.profile_of(case)
