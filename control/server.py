@@ -25,7 +25,7 @@ from control.admin.auth import AdminKey
 from control.admin.limits import DEFAULT_RATE, RateLimit
 from control.admin.progress import Progress
 from control.admin.sealed import SealedStore
-from control.allocate.pool import DEFAULT_LADDRS, DEFAULT_POOL, DEFAULT_REST, Pools, parse_pool
+from control.allocate.pool import DEFAULT_LADDRS, DEFAULT_POOL, DEFAULT_POOL6, DEFAULT_REST, Pools, parse_pool
 from control.control_api.app import build as build_control_api
 from control.control_api.health import Own
 from control.control_api.veiled import Veiled
@@ -177,6 +177,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         " '' stores them in the clear; or UNILB_KEYRING, default: APISIX's, which everybody knows",
     )
     parser.add_argument("--unique-ips", default=DEFAULT_POOL, metavar="CIDR", help="pool, default: %(default)s")
+    parser.add_argument("--unique-ips6", default=DEFAULT_POOL6, metavar="CIDR", help="of IPv6, default: %(default)s")
     parser.add_argument(
         "--unique-ip-rest",
         type=int,
@@ -227,6 +228,7 @@ def settings_from(arguments: argparse.Namespace) -> ControlSettings:
             parse_pool(arguments.laddrs, rest),
             parse_pool(arguments.vips, rest) if arguments.vips else None,
             parse_pool(arguments.eips, rest) if arguments.eips else None,
+            parse_pool(arguments.unique_ips6, rest, version=6),
         ),
         keyring=parse_keyring(arguments.keyring if arguments.keyring is not None else os.environ.get("UNILB_KEYRING")),
         tls=_tls_from(arguments),

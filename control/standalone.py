@@ -5,14 +5,16 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from control.allocate.derive import derive_unique_ips
-from control.allocate.pool import Pool
+from control.allocate.pool import Pools
 from control.allocate.translate import split_vpc_id, translate_upstream, vpc_ids_of
+from control.model.addresses import as_host, of_host
 from control.model.consumer import Consumer
 from control.model.consumer_group import ConsumerGroup
 from control.model.credential import Credential
@@ -168,11 +170,11 @@ class _Reading:
                 vnis[vpc.vni] = id
                 owners |= dict.fromkeys(named, id)
                 self.vpcs[id] = vpc
-        unique_ips = derive_unique_ips(self.vpcs, Pool())
+        unique_ips = derive_unique_ips(self.vpcs, Pools())
         for id in self.vpcs:
             doc = docs[id]
             for ip, endpoint in doc.get("endpoints", {}).items():
-                endpoint["unique_ip"] = unique_ips[id, ip]
+                endpoint["unique_ip"] = unique_ips[id, str(ip_address(ip))]
             self.vpcs[id] = Vpc.from_json(doc, id)
             self.values[prefix + id] = orjson.dumps(doc)
 
@@ -212,8 +214,8 @@ class _Reading:
         metadata = node.get("metadata", {})
         if "vpc_id" not in metadata:
             return node
-        endpoint = self.vpcs[text_of_id(metadata["vpc_id"])].endpoints.get(metadata["vpc_ip"])
-        return {**node, "host": endpoint.unique_ip} if endpoint is not None else node
+        endpoint = self.vpcs[text_of_id(metadata["vpc_id"])].endpoints.get(of_host(metadata["vpc_ip"]))
+        return {**node, "host": as_host(endpoint.unique_ip)} if endpoint is not None else node
 
 
 def _id_of(kind: str, item: Item) -> str:

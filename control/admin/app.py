@@ -178,7 +178,12 @@ def build(
 ) -> Starlette:
     """The whole application: APISIX's resources under `/apisix/admin`, ours under `/unilb`."""
     apisix = Api([resource(store) for resource in APISIX], keys, audit, PAGES)
-    ours = [Vpcs(store, pools.unique_ips), Vips(store, pools.vips), Eips(store, pools.eips), Nodes(store, pools.laddrs)]
+    ours = [
+        Vpcs(store, pools.unique_ips, pools.unique_ips6),
+        Vips(store, pools.vips),
+        Eips(store, pools.eips),
+        Nodes(store, pools.laddrs),
+    ]
     unilb = Api(ours, keys, audit)
     return Starlette(
         routes=[

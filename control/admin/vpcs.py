@@ -1,6 +1,7 @@
 """`/unilb/vpcs`: a VPC, its VNI and the unique IPs of its endpoints change together."""
 
 import time
+from ipaddress import ip_address
 
 from control.admin.references import Related, find_users, guard_of, in_use, join, take_guard
 from control.admin.resource import Doc, Resource
@@ -21,9 +22,12 @@ class Vpcs(Resource):
     collection = "vpcs"
     takes_turns = True
 
-    def __init__(self, store: Store, pool: Pool) -> None:
+    def __init__(self, store: Store, pool: Pool, pool6: Pool) -> None:
         super().__init__(store)
-        self._pool = pool
+        self._pool, self._pool6 = pool, pool6
+
+    def _pool_of(self, vpc: Vpc) -> Pool:
+        return self._pool6 if ":" in vpc.cidr else self._pool
 
     async def relate(self, id: str, doc: Doc, old: Doc | None) -> tuple[Doc, Related]:
         new = Vpc.from_json(doc)
@@ -37,7 +41,7 @@ class Vpcs(Resource):
                 ip, (kind, user_id) = user
                 raise bad_field("endpoints", f"{ip} can not be removed, {kind} [{user_id}] is still using it now")
         if needs_allocation(before, new):
-            plan = plan_vpc(before, new, await read_owned(self.store), int(time.time()), self._pool)
+            plan = plan_vpc(before, new, await read_owned(self.store), int(time.time()), self._pool_of(new))
         else:
             assert before is not None
             plan = Plan({ip: endpoint.unique_ip for ip, endpoint in before.endpoints.items()})
@@ -52,9 +56,9 @@ class Vpcs(Resource):
         user = await self._user(id, None)
         if user is not None:
             raise in_use("vpc", user[1])
-        plan = (
-            plan_vpc(before, None, await read_owned(self.store), int(time.time()), self._pool) if before else Plan({})
-        )
+        plan = Plan({})
+        if before:
+            plan = plan_vpc(before, None, await read_owned(self.store), int(time.time()), self._pool_of(before))
         return join([taken, Related(plan.compares, plan.ops), Related(ops=(Delete(guard),))])
 
     async def _user(self, id: str, ips: set[str] | None) -> tuple[str, tuple[str, str]] | None:
@@ -84,9 +88,10 @@ def _with_unique_ips(doc: Doc, vpc: Vpc, plan: Plan) -> Doc:
     if "endpoints" not in doc:
         return doc
     endpoints = {}
-    for ip, endpoint in doc["endpoints"].items():
+    for text, endpoint in doc["endpoints"].items():
+        ip = str(ip_address(text))  # IPv6 has several spellings
         unique_ip = plan.unique_ips[ip]
-        if endpoint.get("unique_ip", unique_ip) != unique_ip:
+        if vpc.endpoints[ip].unique_ip not in ("", unique_ip):
             raise bad_field(f"endpoints.{ip}.unique_ip", f"it is allocated, not chosen, and would be {unique_ip}")
         endpoints[ip] = {**endpoint, "unique_ip": unique_ip}
     return {**doc, "endpoints": endpoints}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from control.model.addresses import as_host, of_host
 from control.model.errors import ModelError
 from control.model.fields import ID, text_of_id
 from control.model.schema import check_configuration, compile_schema
@@ -59,19 +60,21 @@ def _translate(node: Doc, vpc_id: str | None, vpcs: Mapping[str, Vpc]) -> Doc:
     metadata = node.get("metadata", {})
     if "vpc_id" in metadata:
         unique_ip = _unique_ip(vpcs[text_of_id(metadata["vpc_id"])], metadata["vpc_ip"])
-        if node["host"] != unique_ip:
+        if of_host(node["host"]) != unique_ip:
             raise _bad_host(f"{node['host']} is not the unique IP of {metadata['vpc_ip']}, which is {unique_ip}")
         return node
     if vpc_id is None:
         return node
-    unique_ip = _unique_ip(vpcs[vpc_id], node["host"])
-    return {**node, "host": unique_ip, "metadata": {**metadata, "vpc_id": vpc_id, "vpc_ip": node["host"]}}
+    vpc_ip = of_host(node["host"])
+    host = as_host(_unique_ip(vpcs[vpc_id], vpc_ip))
+    return {**node, "host": host, "metadata": {**metadata, "vpc_id": vpc_id, "vpc_ip": vpc_ip}}
 
 
 def _unique_ip(vpc: Vpc, vpc_ip: str) -> str:
-    if vpc_ip not in vpc.endpoints:
+    endpoint = vpc.endpoints.get(of_host(vpc_ip))
+    if endpoint is None:
         raise _bad_host(f"vpc [{vpc.id}] has no endpoint {vpc_ip}")
-    return vpc.endpoints[vpc_ip].unique_ip
+    return endpoint.unique_ip
 
 
 def _bad_host(why: str) -> ModelError:

@@ -9,6 +9,7 @@ from control.ctl.client import Api, Refused
 from control.ctl.kinds import BY_NAME
 from control.ctl.manifest import Manifest, Name, Wanted
 from control.ctl.plan import Action, Step
+from control.model.addresses import as_host, of_host
 
 Doc = dict[str, Any]
 
@@ -96,8 +97,8 @@ def _with_unique_ips(api: Api, upstream: Doc) -> Doc:
         if str(id) not in vpcs:
             vpcs[str(id)] = api.get(BY_NAME["vpcs"], str(id)) or {}
         ip = node["metadata"]["vpc_ip"]
-        endpoint = vpcs[str(id)].get("endpoints", {}).get(ip)
+        endpoint = vpcs[str(id)].get("endpoints", {}).get(of_host(ip))
         if endpoint is None:
             raise Refused(f"vpc [{id}] has no endpoint {ip}")
-        resolved.append({**node, "host": endpoint["unique_ip"]})
+        resolved.append({**node, "host": as_host(endpoint["unique_ip"])})
     return {**upstream, "nodes": resolved}

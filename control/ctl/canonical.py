@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.ctl.kinds import Kind
+from control.model.addresses import as_host, of_host
 
 Doc = dict[str, Any]
 
@@ -44,7 +45,7 @@ def portable(kind: Kind, doc: Mapping[str, Any]) -> Doc:
     result = {name: value for name, value in doc.items() if name not in ADDED}
     if kind.collection == "vpcs" and isinstance(result.get("endpoints"), dict):
         result["endpoints"] = {
-            ip: {name: value for name, value in endpoint.items() if name != "unique_ip"}
+            of_host(ip): {name: value for name, value in endpoint.items() if name != "unique_ip"}
             for ip, endpoint in result["endpoints"].items()
             if isinstance(endpoint, dict)
         }
@@ -70,19 +71,24 @@ def _with_vpc_addresses(upstream: Doc) -> Doc:
     if vpcs <= {None}:
         return upstream
     if len(vpcs) > 1:
-        hosts = [node if vpc_of(node) is None else {**node, "host": node["metadata"]["vpc_ip"]} for node in nodes]
+        hosts = [
+            node if vpc_of(node) is None else {**node, "host": as_host(node["metadata"]["vpc_ip"])} for node in nodes
+        ]
         return {**upstream, "nodes": hosts}
     plain = []
     for node in nodes:
         rest = {name: value for name, value in node["metadata"].items() if name not in ("vpc_id", "vpc_ip")}
-        plain.append({**node, "host": node["metadata"]["vpc_ip"], "metadata": rest})
+        plain.append({**node, "host": as_host(node["metadata"]["vpc_ip"]), "metadata": rest})
         if not rest:
             del plain[-1]["metadata"]
     return {**upstream, "vpc_id": vpc_of(nodes[0]), "nodes": plain}
 
 
 def _in_vpc(node: Doc, vpc_id: Any) -> Doc:
-    return {**node, "metadata": {**node.get("metadata", {}), "vpc_id": vpc_id, "vpc_ip": node.get("host")}}
+    return {
+        **node,
+        "metadata": {**node.get("metadata", {}), "vpc_id": vpc_id, "vpc_ip": of_host(str(node.get("host")))},
+    }
 
 
 def vpc_of(node: Mapping[str, Any]) -> Any:

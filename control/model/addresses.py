@@ -1,7 +1,7 @@
 """IP addresses, networks and MAC addresses as our own resources write them, checked and in one spelling."""
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, ip_address
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from control.model.errors import ModelError
 
@@ -46,19 +46,22 @@ def unicast_any(text: str, field: str) -> IPv4Address | IPv6Address:
     return address
 
 
-def network(text: str, field: str) -> IPv4Network:
-    """The network; bits outside the mask must be 0."""
+def network(text: str, field: str) -> IPv4Network | IPv6Network:
+    """The network of either family; bits outside the mask must be 0."""
     try:
-        return IPv4Network(text)
+        return ip_network(text)
     except ValueError:
-        raise bad_field(field, f'"{text}" is not an IPv4 network (address/length, host bits 0)') from None
+        raise bad_field(field, f'"{text}" is not an IP network (address/length, host bits 0)') from None
 
 
-def is_usable(address: IPv4Address, within: IPv4Network) -> bool:
-    """True when a machine inside `within` can have `address`: its network and broadcast addresses are nobody's."""
+def is_usable(address: IPv4Address | IPv6Address, within: IPv4Network | IPv6Network) -> bool:
+    """True when a machine inside `within` can have `address`: IPv4's network and broadcast addresses are nobody's, nor
+    is IPv6's first, which means any router (RFC 4291 section 2.6.1)."""
     if address not in within:
         return False
-    return within.prefixlen >= 31 or address not in (within.network_address, within.broadcast_address)
+    if within.prefixlen >= within.max_prefixlen - 1:
+        return True
+    return address != within.network_address and (address.version == 6 or address != within.broadcast_address)
 
 
 def unicast_mac(text: str, field: str) -> str:
@@ -69,3 +72,16 @@ def unicast_mac(text: str, field: str) -> str:
     if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
         raise bad_field(field, f"{mac} is not a unicast MAC address")
     return mac
+
+
+def as_host(address: str) -> str:
+    """The address as an upstream's node names it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
+def of_host(host: str) -> str:
+    """The address that a node's `host` names, in one spelling; other text as it is."""
+    try:
+        return str(ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return host

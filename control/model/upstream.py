@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any, Self
 
-from control.model.addresses import IPV4
+from control.model.addresses import ADDRESS
 from control.model.balancing import PANIC_THRESHOLD, WARM_UP, ZONE_PREFERENCE, WarmUp
 from control.model.errors import ModelError
 from control.model.fields import COMMON, HOST, ID, PORT, TIMEOUT, text_of_id
@@ -93,7 +93,7 @@ _CHECK_KEY = {
     "cookie": compile_schema(_NAME_OF_FIELD),
     "vars_combinations": compile_schema({"type": "string"}),
 }
-_check_vpc_id = compile_schema({"type": "object", "properties": {"vpc_id": ID, "vpc_ip": IPV4}})
+_check_vpc_id = compile_schema({"type": "object", "properties": {"vpc_id": ID, "vpc_ip": ADDRESS}})
 _HOST_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]+))?\Z")
 _NAME = re.compile(r"(?!-)[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*\.?\Z")
 _DOTTED = re.compile(r"[0-9.]+\Z")

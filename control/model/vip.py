@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from control.model.addresses import ADDRESS, bad_field, unicast, unicast_any
+from control.model.addresses import ADDRESS, bad_field, unicast_any
 from control.model.fields import COMMON, ID, PORT, text_of_id
 from control.model.schema import check_configuration, compile_schema
 
@@ -117,11 +117,7 @@ def _target(doc: Mapping[str, Any], family: int) -> VipTarget:
     if "vpc_id" in doc and "address" not in doc:
         raise bad_field("targets", '"vpc_id" goes with "address"')
     address = ""
-    if "vpc_id" in doc:
-        if family != 4:
-            raise bad_field("targets", "an IPv6 VIP has no targets in a VPC")
-        address = str(unicast(doc["address"], "targets"))
-    elif "address" in doc:
+    if "address" in doc:
         found = unicast_any(doc["address"], "targets")
         if found.version != family:
             raise bad_field("targets", f"{found} is not of the VIP's address family")

@@ -2,23 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Self
 
-from control.model.addresses import IPV4, bad_field, is_usable, network, unicast, unicast_mac
+from control.model.addresses import ADDRESS, bad_field, is_usable, network, unicast_any, unicast_mac
 from control.model.fields import COMMON, text_of_id
 from control.model.schema import check_configuration, compile_schema
 
 # 4,000 ownership records may change in one transaction of the store; a PUT can replace every endpoint.
 MAX_ENDPOINTS = 2000
 DEFAULT_MTU = 1450
+LEAST_MTU6 = 1280  # RFC 8200 section 5
 
 ENDPOINT = {
     "type": "object",
     "properties": {
-        "vtep": IPV4,
+        "vtep": ADDRESS,
         "mac": {"type": "string"},
-        "unique_ip": IPV4,
+        "unique_ip": ADDRESS,
         "type": {"type": "string", "enum": ["vm", "pod", "host"], "default": "vm"},
     },
     "required": ["vtep", "mac"],
@@ -41,8 +42,9 @@ _check = compile_schema(SCHEMA)
 
 @dataclass(frozen=True, slots=True)
 class VpcEndpoint:
-    """A machine in a VPC. `ip`: its address there; `vtep`: underlay address of its host; `mac`: its own, lower-case;
-    `unique_ip`: its name everywhere outside the VPC, "" until the control plane has allocated it."""
+    """A machine in a VPC. `ip`: its address there; `vtep`: underlay address of its host, of either family; `mac`: its
+    own, lower-case; `unique_ip`: its name everywhere outside the VPC, of the family of `ip`, "" until the control plane
+    has allocated it."""
 
     ip: str
     vtep: str
@@ -52,7 +54,8 @@ class VpcEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Vpc:
-    """`vni`: VXLAN network id, 1 to 2**24-1. `mtu`: of the machines inside, bytes. `endpoints`: by VPC address."""
+    """`vni`: VXLAN network id, 1 to 2**24-1. `cidr`: its addresses, all of one family. `mtu`: of the machines inside,
+    bytes. `endpoints`: by VPC address."""
 
     id: str
     vni: int
@@ -68,26 +71,46 @@ class Vpc:
         within = network(doc["cidr"], "cidr")
         endpoints: dict[str, VpcEndpoint] = {}
         for ip, endpoint in doc.get("endpoints", {}).items():
-            try:
-                address = IPv4Address(ip)
-            except AddressValueError:
-                raise bad_field("endpoints", f'"{ip}" is not an IPv4 address') from None
-            if not is_usable(address, within):
-                raise bad_field("endpoints", f"{ip} is not an address of a machine in {within}")
-            endpoints[str(address)] = _endpoint(str(address), endpoint)
+            address = _address(ip, within)
+            if address in endpoints:
+                raise bad_field("endpoints", f"{address} is listed twice")
+            endpoints[address] = _endpoint(address, endpoint)
+        mtu = int(doc.get("mtu", DEFAULT_MTU))
+        if within.version == 6 and mtu < LEAST_MTU6:
+            raise bad_field("mtu", f"IPv6 needs at least {LEAST_MTU6}, got {mtu}")
         return cls(
             id=text_of_id(doc["id"]) if id is None and "id" in doc else id or "",
             vni=int(doc["vni"]),
             cidr=str(within),
-            mtu=int(doc.get("mtu", DEFAULT_MTU)),
+            mtu=mtu,
             endpoints=endpoints,
         )
+
+
+def _address(text: str, within: IPv4Network | IPv6Network) -> str:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise bad_field("endpoints", f'"{text}" is not an IP address') from None
+    if address.version == 6:
+        unicast_any(text, "endpoints")
+    if not is_usable(address, within):
+        raise bad_field("endpoints", f"{text} is not an address of a machine in {within}")
+    return str(address)
 
 
 def _endpoint(ip: str, doc: Mapping[str, Any]) -> VpcEndpoint:
     return VpcEndpoint(
         ip=ip,
-        vtep=str(unicast(doc["vtep"], f"endpoints.{ip}.vtep")),
+        vtep=str(unicast_any(doc["vtep"], f"endpoints.{ip}.vtep")),
         mac=unicast_mac(doc["mac"], f"endpoints.{ip}.mac"),
-        unique_ip=doc.get("unique_ip", ""),
+        unique_ip=_unique_ip(ip, doc["unique_ip"]) if "unique_ip" in doc else "",
     )
+
+
+def _unique_ip(ip: str, text: str) -> str:
+    field = f"endpoints.{ip}.unique_ip"
+    unique = unicast_any(text, field)
+    if unique.version != ip_address(ip).version:
+        raise bad_field(field, f"{unique} is not of the family of {ip}")
+    return str(unique)

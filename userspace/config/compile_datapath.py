@@ -1,7 +1,7 @@
 """Snapshot -> DatapathPlan: what the maps of one node should hold. Pure, plain values: userspace/node makes bytes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from control.model.node import Node
@@ -60,7 +60,9 @@ def compile_datapath(
     me: Node, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc], vips: Mapping[str, Vip]
 ) -> DatapathPlan:
     """Return the plan of the node `me`. A VIP's target that is no known gateway, has no address of the VIP's family, or
-    is no endpoint of its VPC is left out: its session would go nowhere."""
+    is no endpoint of its VPC is left out: its session would go nowhere. So is an endpoint behind a VTEP of IPv6 when
+    the node has no such address."""
+    vpcs = {id: _reached(me, vpc) for id, vpc in vpcs.items()}
     if me.role == "l4":
         return _l4(me, nodes, vpcs, vips)
     dsr = frozenset(vip.address for vip in vips.values() if vip.address and _is_dsr_target(me, vip))
@@ -80,6 +82,12 @@ def compile_datapath(
 
 def _is_dsr_target(me: Node, vip: Vip) -> bool:
     return vip.mode == "dsr" and any(me.id == t.node if t.node else me.address == t.address for t in vip.targets)
+
+
+def _reached(me: Node, vpc: Vpc) -> Vpc:
+    if me.address6 or all(":" not in e.vtep for e in vpc.endpoints.values()):
+        return vpc
+    return replace(vpc, endpoints={ip: e for ip, e in vpc.endpoints.items() if ":" not in e.vtep})
 
 
 def _l4(me: Node, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc], vips: Mapping[str, Vip]) -> DatapathPlan:

@@ -19,7 +19,7 @@ COUNTED = frozenset({"vteps"})
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """What the plan cannot know: devices of this machine. mtu of the underlay device, bytes."""
+    """What the plan cannot know: addresses and devices of this machine. mtu of the underlay device, bytes."""
 
     underlay: str
     underlay_ifindex: int
@@ -28,11 +28,17 @@ class MachineFacts:
     vpc_mac: str = "00:00:00:00:00:00"
     toa_kind: int = 254
     vpc_peer_ifindex: int = 0
+    underlay6: str = ""
     xdp_redirect: bool = False
 
 
 class PlanTooLarge(Exception):
     """The configuration needs more entries than a map has; names the map and both numbers. Nothing was written."""
+
+
+def tunnel_overhead(address: str) -> int:
+    """Return the bytes that VXLAN adds to a packet towards a VTEP of this address's family."""
+    return 70 if ":" in address else 50
 
 
 def inner_mac(underlay: str) -> str:
@@ -47,6 +53,7 @@ def machine_entry(plan: DatapathPlan, facts: MachineFacts) -> abi.Machine:
     v4 = [laddr for laddr in plan.laddrs if ":" not in laddr]
     return abi.Machine(
         underlay=abi.addr(facts.underlay),
+        underlay6=abi.addr(facts.underlay6) if facts.underlay6 else abi.Addr(),
         underlay_ifindex=facts.underlay_ifindex,
         vpc_ifindex=facts.vpc_ifindex,
         vpc_mac=abi.mac(facts.vpc_mac),
@@ -62,19 +69,19 @@ def machine_entry(plan: DatapathPlan, facts: MachineFacts) -> abi.Machine:
     )
 
 
-def desired(plan: DatapathPlan, account: Mapping[int, int]) -> dict[str, dict[bytes, bytes]]:
-    """Return the contents of every hash that holds nothing but the plan. account: of each VNI."""
+def desired(plan: DatapathPlan, account: Mapping[int, int], mtu: int) -> dict[str, dict[bytes, bytes]]:
+    """Return the contents of every hash that holds nothing but the plan. account: of each VNI. mtu: of the underlay."""
     owned = dict.fromkeys(plan.vips, Owned.VIP) | dict.fromkeys(plan.dsr, Owned.DSR)
     if plan.vips:
         owned |= dict.fromkeys(plan.laddrs, Owned.LADDR)
     senders = plan.vteps | {(address, abi.DSR_VNI) for address in (None, *plan.tunnellers) if plan.tunnellers}
     return {
         "endpoints": {
-            bytes(abi.addr(unique_ip)): _endpoint(e, e.addr, account.get(e.vni, 0))
+            bytes(abi.addr(unique_ip)): _endpoint(e, e.addr, account.get(e.vni, 0), mtu)
             for unique_ip, e in plan.endpoints.items()
         },
         "hosts": {
-            bytes(abi.HostKey(addr=abi.addr(ip), vni=vni)): _endpoint(e, unique_ip, account.get(vni, 0))
+            bytes(abi.HostKey(addr=abi.addr(ip), vni=vni)): _endpoint(e, unique_ip, account.get(vni, 0), mtu)
             for (ip, vni), (unique_ip, e) in plan.hosts.items()
         },
         "vteps": {
@@ -86,10 +93,11 @@ def desired(plan: DatapathPlan, account: Mapping[int, int]) -> dict[str, dict[by
     }
 
 
-def _endpoint(e: EndpointPlan, address: str, account: int) -> bytes:
+def _endpoint(e: EndpointPlan, address: str, account: int, underlay_mtu: int) -> bytes:
     where = abi.addr(address) if address else abi.Addr()
+    mtu = min(e.mtu, underlay_mtu - tunnel_overhead(e.vtep))
     return bytes(
-        abi.Endpoint(addr=where, vtep=abi.addr(e.vtep), vni=e.vni, mac=abi.mac(e.mac), mtu=e.mtu, account=account)
+        abi.Endpoint(addr=where, vtep=abi.addr(e.vtep), vni=e.vni, mac=abi.mac(e.mac), mtu=mtu, account=account)
     )
 
 
@@ -133,7 +141,7 @@ class Applier:
         self.laddrs, self.ports_each = plan.laddrs, plan.port_max - plan.port_min + 1
         vnis = {vni for _, vni in plan.vteps}
         account = self._accounts.of({service_key(*key) for key in plan.services}, vnis)
-        contents = desired(plan, {vni: account[vni] for vni in vnis})
+        contents = desired(plan, {vni: account[vni] for vni in vnis}, self.facts.underlay_mtu)
         operations = {name: self._diff(name, entries) for name, entries in contents.items() if name in self.tables}
         self._put_laddrs(plan)
         for name, operation in operations.items():
@@ -163,7 +171,7 @@ class Applier:
             self.tables[name].put(key, value)
 
     def _check_sizes(self, plan: DatapathPlan) -> None:
-        wanted = {name: len(entries) for name, entries in desired(plan, {}).items()}
+        wanted = {name: len(entries) for name, entries in desired(plan, {}, self.facts.underlay_mtu).items()}
         wanted |= {"laddrs": len(plan.laddrs), "services": len(plan.services)}
         wanted["targets"] = 1 + len({target for targets in plan.services.values() for target in targets})
         wanted["accounts"] = 1 + len(plan.services) + len({vni for _, vni in plan.vteps})

@@ -10,7 +10,7 @@ from control.model.node import Node
 from userspace.config.compile_datapath import DatapathPlan
 from userspace.node import datapath, links, offloads, resets
 from userspace.node.ageing import Swept, Timeouts, sweep
-from userspace.node.apply import Applier, MachineFacts
+from userspace.node.apply import Applier, MachineFacts, tunnel_overhead
 from userspace.node.counters import DatapathCollector
 from userspace.node.datapath import Datapath, Sizes
 from userspace.node.links import LinkError
@@ -22,10 +22,11 @@ SWEEP_SHARE = 0.05  # of one CPU at most: a sweep of a million sessions is follo
 
 @dataclass(frozen=True, slots=True)
 class ForwardingSettings:
-    """hook: as datapath.attach() says. pool: the unique IPs. cache: where a joined header tree may be made."""
+    """hook: as datapath.attach() says. pool, pool6: the unique IPs. cache: where a joined header tree may be made."""
 
     hook: str = "auto"
     pool: str = "100.64.0.0/10"
+    pool6: str = "fd75:6e69:6c62::/64"
     toa_kind: int = 254
     sizes: Sizes = Sizes()
     timeouts: Timeouts = Timeouts()
@@ -96,16 +97,19 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
     underlay = links.device_of(me.address)
     if settings.hook in datapath.XDP_HOOKS and (found := offloads.obstacle(underlay.name)):
         raise LinkError(f"--hook {settings.hook} on {underlay.name} would lose TCP: {found.why}; mend: {found.mend}")
+    if me.address6 and links.device_of(me.address6).index != underlay.index:
+        raise LinkError(f"address6 {me.address6} of this node is not on {underlay.name}, where {me.address} is")
     devices = {"underlay": underlay.index}
     facts = MachineFacts(
         *(me.address, underlay.index, underlay.mtu),
         toa_kind=settings.toa_kind,
+        underlay6=me.address6,
         xdp_redirect=offloads.driver(underlay.name) == "veth",
     )
     cgroup = None
     if me.role == "gateway":
         links.prepare_gateway()
-        vpc = links.ensure_vpc_device(settings.pool, underlay, me.address)
+        vpc = links.ensure_vpc_device(settings.pool, settings.pool6, underlay, me.address, tunnel_overhead(me.address6))
         devices["vpc"] = vpc.index
         peer = links.vpc_peer()
         if settings.hook in datapath.XDP_HOOKS:
@@ -113,7 +117,7 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
         facts = replace(facts, vpc_ifindex=vpc.index, vpc_mac=vpc.mac, vpc_peer_ifindex=peer)
         cgroup = os.open(own_cgroup(me.id), os.O_RDONLY)
     else:
-        links.prepare_l4(underlay, any(":" in laddr for laddr in me.laddrs))
+        links.prepare_l4(underlay, bool(me.address6) or any(":" in laddr for laddr in me.laddrs))
     try:
         loaded = datapath.load(root, me.role, settings.sizes, settings.cache, settings.hook)
         applier = Applier(loaded.tables, facts)

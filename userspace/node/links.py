@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from pyroute2 import IPRoute, NetlinkError
 from userspace.node.bpf import AttachType
 
 VPC_DEVICE, VPC_PEER = "unilb0", "unilb1"
-TUNNEL_OVERHEAD = 50  # bytes: outer IPv4, UDP, VXLAN, inner Ethernet
 _SIOCETHTOOL, _ETHTOOL_SGRO = 0x8946, 0x2C
 _SYSCTL = Path("/proc/sys/net")
+_IFA_F_NODAD = 0x02
 NTF_USE, NUD_STALE = 0x01, 0x04
 # Names of our filters.
 PROGRAMS = frozenset({"dsr_egress", "l4_ingress", "neigh_ingress", "vpc_egress", "vxlan_ingress"})
@@ -43,9 +44,10 @@ class Device:
 
 
 def device_of(address: str) -> Device:
-    """Return the device that has this IPv4 address. Raises LinkError."""
+    """Return the device that has this address. Raises LinkError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with IPRoute() as ip:
-        for found in ip.get_addr(address=address):
+        for found in ip.get_addr(address=address, family=family):
             return _device(ip, found["index"])
     raise LinkError(f"no device has the address {address} of this node's object in the store")
 
@@ -55,19 +57,23 @@ def _device(ip: IPRoute, index: int) -> Device:
     return Device(link.get_attr("IFLA_IFNAME"), index, link.get_attr("IFLA_ADDRESS"), int(link.get_attr("IFLA_MTU")))
 
 
-def ensure_vpc_device(pool: str, underlay: Device, address: str) -> Device:
-    """Return the device that the unique IPs are routed to, making it and its route when they are missing.
+def ensure_vpc_device(pool: str, pool6: str, underlay: Device, address: str, room: int) -> Device:
+    """Return the device that the unique IPs are routed to, making it and its routes when they are missing.
 
-    A veth pair, whose other end stays idle: the program on its egress takes every packet. The route's MTU leaves room
+    A veth pair, whose other end stays idle: the program on its egress takes every packet. The routes' MTU leaves `room`
     for the tunnel, so that TCP offers the right segment size by itself. The pair's own is the underlay's: XDP's
-    redirect into it drops what is longer.
+    redirect into it drops what is longer. Sockets speak from `address`; to IPv6 from the last of `pool6`, which nobody
+    is given: FNAT replaces it, so a node needs no IPv6 address of its own for VPCs of IPv6.
     """
     with IPRoute() as ip:
         if not ip.link_lookup(ifname=VPC_DEVICE):
             ip.link("add", ifname=VPC_DEVICE, kind="veth", peer=VPC_PEER)
         index = ip.link_lookup(ifname=VPC_DEVICE)[0]
         for name in (VPC_DEVICE, VPC_PEER):
-            set_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
+            # Before it is up: no link-local address, and with it nothing that the device would say of itself.
+            set_sysctl(f"ipv6/conf/{name}/addr_gen_mode", "1")
+            set_sysctl(f"ipv6/conf/{name}/accept_ra", "0")
+            set_sysctl(f"ipv6/conf/{name}/disable_ipv6", "0" if name == VPC_DEVICE else "1")
             ip.link("set", index=ip.link_lookup(ifname=name)[0], arp=False, mtu=underlay.mtu, state="up")
         ip.route(
             "replace",
@@ -75,8 +81,19 @@ def ensure_vpc_device(pool: str, underlay: Device, address: str) -> Device:
             oif=index,
             prefsrc=address,
             scope="link",
-            metrics={"mtu": underlay.mtu - TUNNEL_OVERHEAD},
+            metrics={"mtu": underlay.mtu - room},
         )
+        if (_SYSCTL / "ipv6").exists():
+            own = str(ip_network(pool6)[-1])
+            ip.addr("replace", index=index, address=own, prefixlen=128, flags=_IFA_F_NODAD)
+            ip.route(
+                "replace",
+                family=socket.AF_INET6,
+                dst=pool6,
+                oif=index,
+                prefsrc=own,
+                metrics={"mtu": underlay.mtu - room},
+            )
         return _device(ip, index)
 
 

@@ -47,6 +47,7 @@ def add_parser(
     path = parser.add_argument_group("datapath")
     path.add_argument("--hook", choices=("auto", "tcx", "clsact", "xdp", "xdpgeneric"), default="auto")
     path.add_argument("--unique-ips", metavar="CIDR", default="100.64.0.0/10", help="as control's; default %(default)s")
+    path.add_argument("--unique-ips6", metavar="CIDR", default="fd75:6e69:6c62::/64", help="likewise of IPv6")
     path.add_argument("--toa-kind", type=int, default=254, help="TCP option kind (default %(default)s)")
     path.add_argument("--max-sessions", type=int, default=65536, help="default %(default)s")
     for name in TIMEOUTS:
@@ -113,6 +114,7 @@ def node_settings(args: argparse.Namespace) -> NodeSettings:
             forwarding=ForwardingSettings(
                 hook=args.hook,
                 pool=args.unique_ips,
+                pool6=args.unique_ips6,
                 toa_kind=args.toa_kind,
                 sizes=Sizes(flows=2 * args.max_sessions),
                 timeouts=Timeouts(**{name: getattr(args, f"{name}_timeout") for name in TIMEOUTS}),

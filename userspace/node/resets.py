@@ -64,11 +64,17 @@ def ip_packet(source: bytes, destination: bytes, protocol: int, payload: bytes) 
 
 def tunnelled(packet: bytes, host: abi.Endpoint, machine: abi.Machine, sport: int) -> bytes:
     """Return the packet in a VXLAN packet to its machine's VTEP."""
-    frame = bytes(host.mac) + bytes(machine.inner_mac) + b"\x08\x00" + packet
+    kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
+    frame = bytes(host.mac) + bytes(machine.inner_mac) + kind + packet
     vxlan = struct.pack("!II", 0x08000000, host.vni << 8) + frame
     udp = struct.pack("!HHHH", sport, VXLAN_PORT, 8 + len(vxlan), 0) + vxlan
-    source, destination = (bytes(a)[12:] for a in (machine.underlay, host.vtep))
-    return ip_packet(source, destination, socket.IPPROTO_UDP, udp)
+    if _family(host.vtep) == socket.AF_INET:
+        source, destination = (bytes(a)[12:] for a in (machine.underlay, host.vtep))
+        return ip_packet(source, destination, socket.IPPROTO_UDP, udp)
+    source, destination = bytes(machine.underlay6), bytes(host.vtep)
+    pseudo = source + destination + struct.pack("!HH", socket.IPPROTO_UDP, len(udp))
+    summed = checksum(pseudo + udp + b"\0" * (len(udp) % 2)) or 0xFFFF
+    return ip_packet(source, destination, socket.IPPROTO_UDP, udp[:6] + struct.pack("!H", summed) + udp[8:])
 
 
 def send(wire: Iterable[bytes]) -> int:

@@ -69,6 +69,16 @@ async def test_a_deleted_vpc_gives_back_what_it_had(api: Client, store: Store) -
     assert unique_ips(await api.must_put("/unilb/vpcs/blue", vpc(10))) == {"192.168.0.10": "100.64.0.3"}
 
 
+async def test_endpoints_of_ipv6_get_unique_ips_of_ipv6_under_one_spelling(api: Client) -> None:
+    six = {"vni": 6, "cidr": "fd00:a::/64", "endpoints": {"FD00:A::10": {**place(10), "vtep": "2001:db8::31"}}}
+    value = await api.must_put("/unilb/vpcs/six", six)
+    assert unique_ips(value) == {"fd00:a::10": "fd75:6e69:6c62::1"}
+    assert unique_ips(await api.must_put("/unilb/vpcs/six", value)) == unique_ips(value)
+    stored = await api.must_put("/apisix/admin/upstreams/u", {"vpc_id": "six", "nodes": {"[fd00:a::10]:80": 1}})
+    assert stored["nodes"][0]["host"] == "[fd75:6e69:6c62::1]"
+    assert (await api.delete("/unilb/vpcs/six")).status == 400
+
+
 async def test_an_exhausted_pool_says_503_and_changes_nothing(store: Store, audit_log: Path) -> None:
     async with running(store, audit_log, Pools(parse_pool("100.64.0.0/29"))) as api:
         await api.must_put("/unilb/vpcs/blue", vpc(1, 2, 3, 4, 5, 6))

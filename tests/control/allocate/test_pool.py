@@ -1,11 +1,11 @@
 """The pool of unique IPs."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
 
 import pytest
 
-from control.allocate.pool import Pool, parse_pool
+from control.allocate.pool import Pool, Pools, parse_pool
 
 
 def test_the_network_and_broadcast_addresses_are_never_given() -> None:
@@ -31,3 +31,14 @@ def test_a_bad_pool_is_refused(text: str) -> None:
 def test_a_negative_rest_is_refused() -> None:
     with pytest.raises(ValueError, match="rest"):
         parse_pool("100.64.0.0/10", -1)
+
+
+def test_a_pool_of_ipv6_keeps_its_first_and_last_address() -> None:
+    assert list(Pool(IPv6Network("fd00::/126")).free(set())) == ["fd00::1", "fd00::2"]
+    assert list(islice(Pools().unique_ips6.free({"fd75:6e69:6c62::1"}), 1)) == ["fd75:6e69:6c62::2"]
+
+
+@pytest.mark.parametrize("text", ["fd00::1/64", "fd00::/127", "::/0", "100.64.0.0/10"])
+def test_a_bad_pool_of_ipv6_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_pool(text, version=6)

@@ -64,3 +64,19 @@ def test_somebody_elses_nodes_have_no_vpc(doc: dict[str, Any]) -> None:
 def test_vpc_id_is_taken_out_as_text() -> None:
     assert split_vpc_id({"vpc_id": 5, "nodes": {}}) == ({"nodes": {}}, "5")
     assert split_vpc_id({"nodes": {}}) == ({"nodes": {}}, None)
+
+
+SIX = Vpc("six", 2, "fd00:a::/64", 1430, {"fd00:a::10": VpcEndpoint("fd00:a::10", "10.1.0.31", "", "fd75::1")})
+TRANSLATED6 = {**TRANSLATED, "host": "[fd75::1]", "metadata": {"vpc_id": "six", "vpc_ip": "fd00:a::10"}}
+
+
+@pytest.mark.parametrize(
+    "nodes", [{"[FD00:A::10]:80": 1}, [{**WITHOUT_METADATA, "host": "[fd00:a::10]"}], [TRANSLATED6]]
+)
+def test_an_endpoint_of_ipv6_is_written_in_brackets(nodes: Any) -> None:
+    assert translate_upstream({"nodes": nodes}, "six", {"six": SIX}) == {"nodes": [TRANSLATED6]}
+
+
+def test_an_endpoint_of_ipv6_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError, match=r"vpc \[six\] has no endpoint fd00:a::11"):
+        translate_upstream({"nodes": {"[fd00:a::11]:80": 1}}, "six", {"six": SIX})

@@ -50,7 +50,8 @@ def test_an_ipv6_vip_is_spelled_in_one_way() -> None:
         ("10.100.0.10", {"node": "gw1", "vpc_id": "blue"}, '"vpc_id" goes with "address"'),
         ("10.100.0.10", {"address": "2001:db8::1"}, "is not of the VIP's address family"),
         ("2001:db8::1", {"address": "10.1.0.1"}, "is not of the VIP's address family"),
-        ("2001:db8::1", {"address": "192.168.0.1", "vpc_id": "blue"}, "an IPv6 VIP has no targets in a VPC"),
+        ("2001:db8::1", {"address": "192.168.0.1", "vpc_id": "blue"}, "is not of the VIP's address family"),
+        ("10.100.0.10", {"address": "fd00:a::10", "vpc_id": "blue"}, "is not of the VIP's address family"),
         ("10.100.0.10", {"node": "gw1", "state": "gone"}, "state"),
     ],
 )

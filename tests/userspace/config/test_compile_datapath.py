@@ -158,3 +158,17 @@ def test_an_ipv6_dsr_vip_goes_to_gateways_by_their_ipv4_address() -> None:
     targets = compile_datapath(L4, NODES, {}, {"d": vip}).services["2001:db8:100::20", 80, 6]
     assert {target.address for target in targets} == {"10.1.0.11", "10.2.0.12"}
     assert {target.vip for target in targets} == {"2001:db8:100::20"}
+
+
+SIX = Vpc(
+    "six", 10030, "fd00:a::/64", 1430, {"fd00:a::10": VpcEndpoint("fd00:a::10", "2001:db8:1::31", "m", "fd75::1")}
+)
+
+
+def test_a_vtep_of_ipv6_needs_a_node_with_such_an_address() -> None:
+    assert compile_datapath(GW1, NODES, {"six": SIX}, {}) == compile_datapath(
+        GW1, NODES, {"six": replace(SIX, endpoints={})}, {}
+    )
+    plan = compile_datapath(replace(GW1, address6="2001:db8:1::11"), NODES, {"six": SIX}, {})
+    assert plan.endpoints == {"fd75::1": EndpointPlan("fd00:a::10", "2001:db8:1::31", 10030, "m", 1430)}
+    assert plan.vteps == {(None, 10030), ("2001:db8:1::31", 10030)}

@@ -260,3 +260,18 @@ def test_a_gateway_takes_its_dsr_vips_from_l4_nodes(loaded: Datapath) -> None:
     applier.remove()
     assert owned(loaded) == {}
     assert loaded.tables["vteps"].get(abi.VtepKey(vni=abi.DSR_VNI)) is None
+
+
+def test_a_gateway_of_both_families_says_so_and_leaves_room_for_either_tunnel(loaded: Datapath) -> None:
+    six = replace(ONE, addr="fd00:a::10", vtep="2001:db8:1::31")
+    plan = replace(GATEWAY_PLAN, endpoints={"100.64.0.1": ONE, "fd75::1": six}, laddrs=("fd00:18::1", "198.18.1.1"))
+    Applier(loaded.tables, replace(FACTS, underlay6="2001:db8:1::11")).add(plan)
+    machine = abi.Machine.from_buffer_copy(loaded.tables["machine"].get(c_uint32(0)) or b"")
+    assert (abi.text(machine.underlay6), machine.laddr_count, machine.laddr6_count) == ("2001:db8:1::11", 1, 1)
+    entries = [
+        abi.Endpoint.from_buffer_copy(loaded.tables["endpoints"].get(abi.addr(u)) or b"") for u in plan.endpoints
+    ]
+    assert [(abi.text(e.addr), abi.text(e.vtep), e.mtu) for e in entries] == [
+        ("192.168.0.10", "10.1.0.31", 1450),
+        ("fd00:a::10", "2001:db8:1::31", 1430),
+    ]

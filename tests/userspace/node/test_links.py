@@ -30,13 +30,17 @@ def test_the_device_is_found_by_its_address(underlay: Device) -> None:
     assert (underlay.name, underlay.mac, underlay.mtu) == ("u0", "02:00:00:00:00:0a", 1500)
 
 
+def test_it_is_found_by_its_address_of_ipv6_too(underlay: Device) -> None:
+    assert links.device_of("2001:db8::10") == underlay
+
+
 def test_an_address_that_no_device_has_is_named(underlay: Device) -> None:
     with pytest.raises(LinkError, match=r"10\.0\.0\.99"):
         links.device_of("10.0.0.99")
 
 
 def test_unique_ips_are_routed_to_the_vpc_device_with_room_for_the_tunnel(underlay: Device) -> None:
-    made = links.ensure_vpc_device("100.64.0.0/10", underlay, "10.0.0.10")
+    made = links.ensure_vpc_device("100.64.0.0/10", "fd64::/64", underlay, "10.0.0.10", 50)
     (route,) = ip("route", "show", "100.64.0.0/10")
     assert (route["dev"], route["prefsrc"]) == ("unilb0", "10.0.0.10")
     assert route["metrics"] == [{"mtu": 1450}]
@@ -45,20 +49,33 @@ def test_unique_ips_are_routed_to_the_vpc_device_with_room_for_the_tunnel(underl
     assert {"UP", "NOARP"} <= set(link["flags"])
 
 
+def test_unique_ips_of_ipv6_are_too_from_an_address_that_nobody_is_given(underlay: Device) -> None:
+    links.ensure_vpc_device("100.64.0.0/10", "fd64::/64", underlay, "10.0.0.10", 70)
+    (route,) = ip("-6", "route", "show", "fd64::/64")
+    assert (route["dev"], route["prefsrc"], route["metrics"]) == (
+        "unilb0",
+        "fd64::ffff:ffff:ffff:ffff",
+        [{"mtu": 1430}],
+    )
+    addresses = ip("-6", "addr", "show", "unilb0")[0]["addr_info"]
+    assert [(a["local"], a["prefixlen"]) for a in addresses] == [("fd64::ffff:ffff:ffff:ffff", 128)]
+    assert ip("-6", "addr", "show", "unilb1") in ([], [{}])
+
+
 def test_the_vpc_device_takes_what_the_underlay_carries(underlay: Device) -> None:
-    links.ensure_vpc_device("100.64.0.0/10", replace(underlay, mtu=9000), "10.0.0.10")
+    links.ensure_vpc_device("100.64.0.0/10", "fd64::/64", replace(underlay, mtu=9000), "10.0.0.10", 50)
     assert [ip("link", "show", name)[0]["mtu"] for name in ("unilb0", "unilb1")] == [9000, 9000]
 
 
 def test_making_the_vpc_device_twice_changes_nothing(underlay: Device) -> None:
-    first = links.ensure_vpc_device("100.64.0.0/10", underlay, "10.0.0.10")
-    before = ip("route"), ip("link")
-    assert links.ensure_vpc_device("100.64.0.0/10", underlay, "10.0.0.10") == first
-    assert (ip("route"), ip("link")) == before
+    first = links.ensure_vpc_device("100.64.0.0/10", "fd64::/64", underlay, "10.0.0.10", 50)
+    before = ip("route"), ip("-6", "route"), ip("link")
+    assert links.ensure_vpc_device("100.64.0.0/10", "fd64::/64", underlay, "10.0.0.10", 50) == first
+    assert (ip("route"), ip("-6", "route"), ip("link")) == before
 
 
 def test_removing_the_vpc_device_takes_its_route(underlay: Device) -> None:
-    links.ensure_vpc_device("100.64.0.0/10", underlay, "10.0.0.10")
+    links.ensure_vpc_device("100.64.0.0/10", "fd64::/64", underlay, "10.0.0.10", 50)
     assert links.remove_vpc_device()
     assert ip("route", "show", "100.64.0.0/10") == []
     assert not links.remove_vpc_device()

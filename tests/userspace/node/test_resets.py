@@ -78,3 +78,22 @@ def test_of_a_dsr_session_the_client_alone_is_told() -> None:
     packet = IP(raw)
     assert (packet.src, packet.dst, packet.sport, packet.dport) == ("10.100.0.20", "203.0.113.9", 80, 4210)
     assert packet[TCP].seq == 1000 and is_summed(packet)
+
+
+def test_a_machine_of_a_vpc_hears_it_over_ipv6_too() -> None:
+    machine = abi.Machine.from_buffer_copy(bytes(MACHINE))
+    machine.underlay6 = abi.addr("2001:db8::10")
+    host = abi.Endpoint(vtep=abi.addr("2001:db8:1::31"), vni=10010, mac=abi.mac("02:00:c0:a8:00:0a"))
+    for client, unique, vm, laddr in (
+        ("10.0.0.10", "100.64.0.1", "192.168.0.10", "198.18.1.1"),
+        ("fd75::ffff", "fd75::1", "fd00:a::10", "fd00:18::1"),
+    ):
+        one = ended(flow(client, 4210, unique, 80), flow(vm, 81, laddr, 5000, vni=10010))
+        _, raw = resets.packets(one, machine, lambda *_: host)
+        outer = IPv6(raw)
+        assert (outer.src, outer.dst, outer[VXLAN].vni) == ("2001:db8::10", "2001:db8:1::31", 10010)
+        inner = outer[VXLAN].payload.payload
+        assert (inner.src, inner.dst, inner[TCP].dport) == (laddr, vm, 81) and is_summed(inner)
+        anew = outer.copy()
+        del anew[UDP].chksum
+        assert bytes(anew) == raw
