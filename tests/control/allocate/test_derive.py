@@ -20,7 +20,7 @@ def test_the_same_endpoint_gets_the_same_address_whatever_else_there_is() -> Non
     among = derive_unique_ips(vpc("blue", "192.168.0.9", "192.168.0.10") | vpc("a", "192.168.0.10"), POOL)
     assert among["blue", "192.168.0.10"] == alone["blue", "192.168.0.10"]
     assert len(set(among.values())) == 3
-    assert all(IPv4Address(unique) in POOL.network for unique in among.values())
+    assert all(IPv4Address(unique) in POOL.unique_ips.network for unique in among.values())
 
 
 def test_an_address_that_is_named_is_kept_and_nobody_elses() -> None:
