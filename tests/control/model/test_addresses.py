@@ -21,7 +21,9 @@ def test_addresses_of_machines_pass(text: str) -> None:
     assert str(unicast(text, "here")) == text
 
 
-@pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/255.0.0.256", "x", "::1/0", "fd00::/129", "10.0.0.0/-1"])
+@pytest.mark.parametrize(
+    "text", ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/255.0.0.256", "x", "::1/0", "fd00::/129", "10.0.0.0/-1"]
+)
 def test_a_network_has_no_host_bits(text: str) -> None:
     with pytest.raises(ModelError, match='property "here"'):
         network(text, "here")
