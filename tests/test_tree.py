@@ -53,7 +53,7 @@ LAW = {
     ),
     "userspace.node": (
         "userspace.node", "userspace.config", "userspace.balancer", "userspace.obs", "userspace.wire", "userspace.net",
-        "userspace.tally",
+        "userspace.tally", "userspace.http.footprint",
         "userspace.health.follow",
         "control.model", "control.store",
     ),
@@ -91,6 +91,9 @@ TESTED_ELSEWHERE = {
     "userspace.lab.roles": "test_plan.py",
     "userspace.lab.cli": "tests/netns/test_demo.py and test_up.py call it",
     "userspace.node.daemon": "tests/netns/test_life.py: a node is processes, devices and maps",
+    "userspace.node.splice_held": "test_handing_over.py and test_splicing.py hold and release",
+    "userspace.node.splice_setup": "tests/netns: it joins a loaded datapath with all that test_splicing.py tests",
+    "userspace.node.ring": "test_drops_cli.py reads one round and round",
     "userspace.node.forwarding": "tests/netns/test_life.py, test_paths.py",
     "userspace.node.scrape": "tests/netns reads /metrics and /healthz of every node",
     "userspace.errors": "a dataclass",

@@ -96,6 +96,9 @@ def sweep(
         for at, (_, proto, direction, seen, target, generation, account, _, last) in enumerate(
             _SESSION.iter_unpack(values)
         ):
+            if direction == Direction.SPLICED:  # its splice decides when it goes
+                swept.ports[keys[at * KEY_BYTES + _LOCAL.start : at * KEY_BYTES + _LOCAL.stop]] += 1
+                continue
             read[direction] += 1
             is_forward = direction in _OPENERS
             silent = now_ns - last
@@ -132,6 +135,8 @@ def _end(
     if current is None:
         return True
     _, proto, direction, seen, *_, last = _SESSION.unpack(current)
+    if direction == Direction.SPLICED:  # taken over since it was read
+        return True
     if direction == Direction.ONLY:
         if not is_down and now_ns - last <= timeouts.allowed(proto, seen) * NSEC:
             return False

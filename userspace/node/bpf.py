@@ -17,11 +17,13 @@ _NR_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _MAP_DELETE_ELEM, _PROG_LOAD = 1, 2, 3, 5
-_OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _OBJ_GET_INFO_BY_FD = 6, 7, 10, 15
+_OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _MAP_GET_FD_BY_ID, _OBJ_GET_INFO_BY_FD = 6, 7, 10, 14, 15
 _MAP_LOOKUP_BATCH, _MAP_UPDATE_BATCH, _MAP_DELETE_BATCH = 24, 26, 27
 _LINK_CREATE, _LINK_UPDATE = 28, 29
 
 _ATTR_SIZE = 120
+_PROGRAM_MAPS = 64  # as many as the kernel lets a program use
+SK_STORAGE = 24  # enum bpf_map_type
 BPF_ANY, BPF_NOEXIST = 0, 1
 TEST_CHECKSUM_COMPLETE = 1 << 2
 XDP_HAS_FRAGS = 1 << 5  # a program that takes packets of more than a page, as an MTU of 9000 makes them
@@ -110,6 +112,21 @@ def _object_info(fd: int, size: int) -> bytes:
 
 def map_shape(fd: int) -> MapShape:
     return MapShape(*struct.unpack_from("=IIIII", _object_info(fd, 88)))
+
+
+def map_of_program(fd: int, type: int) -> int | None:
+    """Return a new file descriptor of the first map of this type (enum bpf_map_type) that a program uses, or None."""
+    ids = ctypes.create_string_buffer(4 * _PROGRAM_MAPS)
+    info = ctypes.create_string_buffer(232)
+    struct.pack_into("=IQ", info, 52, _PROGRAM_MAPS, _address(ids))  # nr_map_ids, map_ids
+    _bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, 232, _address(info)))
+    count = min(struct.unpack_from("=I", info.raw, 52)[0], _PROGRAM_MAPS)
+    for id in struct.unpack_from(f"={count}I", ids.raw):
+        found = _bpf(_MAP_GET_FD_BY_ID, struct.pack("=III", id, 0, 0))[0]
+        if map_shape(found).type == type:
+            return found
+        os.close(found)
+    return None
 
 
 def program_id(fd: int) -> int:
@@ -228,6 +245,21 @@ def map_items(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> lis
             for i in range(count)
         ]
     return items
+
+
+def array_slice(fd: int, first: int, count: int, value_size: int) -> tuple[bytes, int]:
+    """Return the concatenated values of an array's elements from `first` (1 at least) on, and how many there are."""
+    keys, values = ctypes.create_string_buffer(4 * count), ctypes.create_string_buffer(value_size * count)
+    cursor, before = ctypes.create_string_buffer(8), _input(struct.pack("=I", first - 1))
+    try:
+        done = _batch(
+            *(_MAP_LOOKUP_BATCH, fd, _address(keys), _address(values), count, _address(before), _address(cursor))
+        )
+    except BatchError as error:
+        if error.errno != 2:
+            raise
+        done = error.done
+    return values.raw[: done * value_size], done
 
 
 def map_update_batch(fd: int, keys: bytes, values: bytes, count: int) -> None:

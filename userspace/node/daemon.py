@@ -21,7 +21,7 @@ from userspace.config.compile_datapath import DatapathPlan, compile_datapath
 from userspace.config.extra_labels import by_metric
 from userspace.config.snapshot import EMPTY, Snapshot, apply
 from userspace.config.source import Source, Update
-from userspace.node import options
+from userspace.node import options, splice_counters
 from userspace.node.apply import PlanTooLarge
 from userspace.node.checking import Checking
 from userspace.node.counters import NodeCollector
@@ -37,6 +37,9 @@ from userspace.node.predecessors import Predecessors
 from userspace.node.report import Reporter, named
 from userspace.node.scrape import serve_metrics
 from userspace.node.shown import Shown
+from userspace.node.splice_counters import SpliceCollector
+from userspace.node.splice_guard import new_epoch
+from userspace.node.splicing import Splicing
 from userspace.node.store_counters import Modified, StoreCollector
 from userspace.node.supervisor import Supervisor
 from userspace.obs.exposition import render
@@ -64,6 +67,7 @@ class NodeDaemon:
     supervisor: Supervisor | None = None
     checking: Checking | None = None
     forwarding: Forwarding | None = None
+    splicing: Splicing | None = None
     refused: str = ""
     served: int = 0  # the revision of the last change that was taken
     reporter: Reporter = field(init=False)
@@ -100,6 +104,8 @@ class NodeDaemon:
                 await self.checking.stop()
             if self.supervisor is not None:
                 await self.supervisor.drain()
+            if self.splicing is not None:
+                self.splicing.close()
             if self.forwarding is not None:
                 self.forwarding.close()
 
@@ -112,7 +118,8 @@ class NodeDaemon:
         if self.forwarding is not None and changed:
             await self._add()
         if self.supervisor is not None and self.checking is not None:
-            self.supervisor.changes(update.revision, update.changes)
+            with new_epoch(self.splicing.guard if self.splicing is not None else None, self.supervisor.tell):
+                self.supervisor.changes(update.revision, update.changes)
             self.checking.changes(update.revision, update.changes)
             if self.forwarding is not None and changed:
                 await self.supervisor.applied(update.revision, APPLIED_WITHIN)
@@ -145,9 +152,19 @@ class NodeDaemon:
                 self.forwarding.collector.kernel_bytes / 2**20,
             )
         if self.me is None or self.me.role == "gateway":
+            self._start_splicing()
             await self._start_workers()
         if self.ready is not None:
             await self.ready()
+
+    def _start_splicing(self) -> None:
+        if self.forwarding is None or self.settings.forwarding is None:
+            return
+        names = self.settings.run_dir / f"{self.settings.id}.splices"
+        self.splicing = self.forwarding.splicing(names, self.settings.forwarding.splice_age)
+        if self.splicing is not None:
+            self.splicing.start()
+            log.info("%d splices adopted", self.splicing.adopted)
 
     async def _start_workers(self) -> None:
         s = self.settings
@@ -162,6 +179,7 @@ class NodeDaemon:
             listen_tls=s.listen_tls,
             listen_stream=s.listen_stream,
             metrics=Shown(self.scrape, lambda: render(self.collectors())).text,
+            splicing=self.splicing,
         )
         self.supervisor.snapshot(self.source.revision, self.source.objects)
         checking.start()
@@ -169,7 +187,10 @@ class NodeDaemon:
         log.info("%d workers accept on %s", s.workers, _listed(s.listen + s.listen_tls + s.listen_stream))
 
     def _tell(self, message: Message) -> None:
-        if self.supervisor is not None:
+        if self.supervisor is None:
+            return
+        guard = self.splicing.guard if self.splicing is not None else None
+        with new_epoch(guard if guard is not None and guard.is_decisive(message) else None, self.supervisor.tell):
             self.supervisor.tell(message)
 
     def _plan(self, me: Node) -> DatapathPlan:
@@ -209,12 +230,16 @@ class NodeDaemon:
         )
         endpoints = [EndpointCollector(self.checking)] if self.checking else []
         store = StoreCollector(self.modified, lambda: not self.source.last_error, lambda: self.source.revision)
-        return [self.totals, own, store, *endpoints, *([self.forwarding.collector] if self.forwarding else [])]
+        kernel = [self.forwarding.collector] if self.forwarding else []
+        splices = [SpliceCollector(self.splicing)] if self.splicing else []
+        return [self.totals, own, store, *endpoints, *kernel, *splices]
 
     async def scrape(self) -> None:
         if self.supervisor is not None and self.checking is not None:
             self.checking.ask_counters()
             await self.supervisor.fresh_counters()
+        if self.splicing is not None:
+            self.totals.beside(*splice_counters.as_workers_count(self.splicing.accounts.read()))
 
     def _worker_revisions(self) -> dict[str, int]:
         return {w.name: w.revision for w in self.supervisor.workers if w.ready.is_set()} if self.supervisor else {}

@@ -7,60 +7,21 @@ ends, or is killed, the telling ends within WATCH seconds. What the ring cannot 
 import argparse
 import contextlib
 import json
-import mmap
 import select
-import struct
 import sys
 import time
-from collections.abc import Iterator
 from ctypes import c_uint32
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from userspace.net import join_host_port
 from userspace.node import abi, bpf, datapath, maps
 from userspace.node.abi import DropReason
 from userspace.node.machine import BPFFS
+from userspace.node.ring import Ring
 
 NSEC = 1_000_000_000
 WATCH = 3  # seconds
-_BUSY, _DISCARDED = 1 << 31, 1 << 30
-_HEADER = 8  # of a record: length and flags, page offset
-
-
-class DropRing:
-    """The ring buffer `drop_events`, mapped. One reader at a time: it moves the position that the kernel
-    writes up to."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self._size = bpf.map_shape(fd).max_entries
-        page = mmap.PAGESIZE
-        self._mine = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0)
-        # The data is mapped twice in a row, so that no record is torn.
-        self._theirs = mmap.mmap(fd, page + 2 * self._size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._mine.close()
-        self._theirs.close()
-
-    def read(self) -> Iterator[abi.DropEvent]:
-        """Yield what is there now."""
-        (position,) = struct.unpack_from("=Q", self._mine)
-        while position < struct.unpack_from("=Q", self._theirs)[0]:
-            at = mmap.PAGESIZE + position % self._size
-            (head,) = struct.unpack_from("=I", self._theirs, at)
-            if head & _BUSY:
-                return
-            length = head & ~_DISCARDED
-            if not head & _DISCARDED:
-                yield abi.DropEvent.from_buffer_copy(self._theirs[at + _HEADER : at + _HEADER + length])
-            position += _HEADER + (length + 7 & ~7)
-            struct.pack_into("=Q", self._mine, 0, position)
 
 
 def watch(table: maps.Table, now_ns: int, every: int) -> None:
@@ -101,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     tables = maps.open_tables(here)
     told, started = 0, time.monotonic()
     with (
-        DropRing(bpf.get_pinned(here / "drop_events")) as ring,
+        Ring(bpf.get_pinned(here / "drop_events")) as ring,
         contextlib.suppress(KeyboardInterrupt, BrokenPipeError),
     ):
         poll = select.epoll()
@@ -111,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
         while args.seconds is None or time.monotonic() - started < args.seconds:
             watch(tables["drop_watch"], time.monotonic_ns(), args.every)
             poll.poll(0.2)
-            for event in ring.read():
-                found = row(event)
+            for record in ring.read():
+                found = row(abi.DropEvent.from_buffer_copy(record))
                 if args.reason not in (None, found["reason"]) or args.match not in f"{found['from']} {found['to']}":
                     continue
                 print(json.dumps(found) if args.json else line(found, started), flush=True)

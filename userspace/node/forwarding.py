@@ -15,6 +15,9 @@ from userspace.node.counters import DatapathCollector
 from userspace.node.datapath import Datapath, Sizes
 from userspace.node.links import LinkError
 from userspace.node.machine import ensure_bpffs, own_cgroup
+from userspace.node.splice_ageing import SpliceLimits
+from userspace.node.splice_setup import splicing_over
+from userspace.node.splicing import Splicing
 
 SWEEP_EVERY = 5.0  # seconds
 SWEEP_SHARE = 0.05  # of one CPU at most: a sweep of a million sessions is followed by a longer pause
@@ -22,7 +25,8 @@ SWEEP_SHARE = 0.05  # of one CPU at most: a sweep of a million sessions is follo
 
 @dataclass(frozen=True, slots=True)
 class ForwardingSettings:
-    """hook: as datapath.attach() says. pool, pool6: the unique IPs. cache: where a joined header tree may be made."""
+    """hook: as datapath.attach() says. pool, pool6: the unique IPs. cache: where a joined header tree may be made.
+    splice_age: seconds after which a splice ends, 0 for never."""
 
     hook: str = "auto"
     pool: str = "100.64.0.0/10"
@@ -30,6 +34,7 @@ class ForwardingSettings:
     toa_kind: int = 254
     sizes: Sizes = Sizes()
     timeouts: Timeouts = Timeouts()
+    splice_age: float = 0
     cache: Path = Path("/var/cache/unilb")
 
 
@@ -82,6 +87,15 @@ class Forwarding:
             self.collector.resets += resets.reset_ends(self.datapath.tables, swept.resets)
         return swept
 
+    def splicing(self, names: Path, age: float) -> Splicing | None:
+        """Return what splices over this datapath, None if it is an L4 node's. names: see SpliceAccounts."""
+
+        def count(resets: int) -> None:
+            self.collector.resets += resets
+
+        limits = SpliceLimits(self.timeouts.established, age)
+        return splicing_over(self.datapath, self.applier.facts.underlay_ifindex, limits, names, count)
+
     def close(self) -> None:
         """Let go of it; programs, maps and sessions stay in the kernel."""
         self.datapath.close()
@@ -131,7 +145,7 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
     collector = DatapathCollector(
         loaded.tables, loaded.kernel_bytes(), applier.checksums, lambda: (applier.laddrs, applier.ports_each)
     )
-    neighbours = underlay.index if me.role == "l4" else 0
+    neighbours = underlay.index if me.role == "l4" or settings.hook in datapath.XDP_HOOKS else 0
     return Forwarding(loaded, applier, collector, settings.timeouts, neighbours, underlay.name, plan.dsr)
 
 

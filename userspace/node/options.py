@@ -58,6 +58,14 @@ def add_parser(
             metavar="SECONDS",
             help="default %(default)s",
         )
+    path.add_argument("--max-splices", type=int, default=Sizes().splices, help="376 bytes each (default %(default)s)")
+    path.add_argument(
+        "--max-splice-age",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="end splices that are older; 0 for never (default %(default)s)",
+    )
     path.add_argument("--cache", type=Path, default=Path("/var/cache/unilb"), help="for a joined header tree")
     parser.set_defaults(run=run, parser=parser)
 
@@ -101,6 +109,8 @@ def node_settings(args: argparse.Namespace) -> NodeSettings:
     try:
         if not args.id or not args.store:
             raise ValueError("--id and --store are needed")
+        if args.max_splices < 2:
+            raise ValueError("--max-splices: 2 at least, one of which is none")
         return NodeSettings(
             id=args.id,
             listen=tuple(address(text) for text in args.listen or ["0.0.0.0:80"]),
@@ -116,7 +126,8 @@ def node_settings(args: argparse.Namespace) -> NodeSettings:
                 pool=args.unique_ips,
                 pool6=args.unique_ips6,
                 toa_kind=args.toa_kind,
-                sizes=Sizes(flows=2 * args.max_sessions),
+                sizes=Sizes(flows=2 * args.max_sessions, splices=args.max_splices),
+                splice_age=args.max_splice_age,
                 timeouts=Timeouts(**{name: getattr(args, f"{name}_timeout") for name in TIMEOUTS}),
                 cache=args.cache,
             ),

@@ -13,6 +13,7 @@ from ctypes import c_uint32
 from userspace.node import abi
 from userspace.node.ageing import Ended
 from userspace.node.maps import Table
+from userspace.node.splice_abi import Flag, Splice
 
 log = logging.getLogger("unilb.resets")
 VXLAN_PORT = 4789
@@ -37,6 +38,28 @@ def packets(ended: Ended, machine: abi.Machine, host_of: FindHost) -> list[bytes
         return [to_opener, to_target]
     host = host_of(peer.saddr, peer.vni, flow)
     return [to_opener] if host is None else [to_opener, tunnelled(to_target, host, machine, forward.tunnel_sport)]
+
+
+def of_splice(splice: Splice, to_client: bool, machine: abi.Machine, host: abi.Endpoint | None) -> list[bytes]:
+    """Return the packets that end a splice: to the client if asked to, and to its endpoint; `host`: the record of one
+    in a VPC, without which it cannot be reached."""
+    packets = []
+    up, down = splice.from_
+    if to_client:
+        packets.append(segment(up.daddr, up.dport, up.saddr, up.sport, splice.acked[0]))
+    to_endpoint = segment(down.daddr, down.dport, down.saddr, down.sport, splice.acked[1])
+    if not splice.flags & Flag.VPC:
+        packets.append(to_endpoint)
+    elif host is not None and host.vni == down.vni and bytes(host.addr) == bytes(down.saddr):
+        packets.append(tunnelled(to_endpoint, host, machine, splice.tunnel_sport))
+    return packets
+
+
+def reset_splice(tables: Mapping[str, Table], splice: Splice, to_client: bool) -> int:
+    """Send the resets of a splice that was taken away; return how many packets left."""
+    machine = abi.Machine.from_buffer_copy(tables["machine"].get(c_uint32(0)) or bytes(abi.Machine()))
+    raw = tables["endpoints"].get(splice.unique_ip) if splice.flags & Flag.VPC else None
+    return send(of_splice(splice, to_client, machine, abi.Endpoint.from_buffer_copy(raw) if raw else None))
 
 
 def segment(saddr: abi.Addr, sport: int, daddr: abi.Addr, dport: int, seq: int) -> bytes:

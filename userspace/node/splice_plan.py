@@ -105,6 +105,13 @@ def arriving(leg: Leg) -> abi.Flow:
     )
 
 
+def leaving(leg: Leg) -> abi.Flow:
+    """Return the flow of our own packets on it."""
+    return abi.Flow(
+        saddr=abi.addr(leg.local[0]), daddr=abi.addr(leg.peer[0]), sport=leg.local[1], dport=leg.peer[1], proto=TCP
+    )
+
+
 def end_of(id: int, made: Splice, direction: int) -> tuple[abi.Flow, SpliceEnd]:
     """Return an entry of `splice_ends`: the client's (0) or the endpoint's (1)."""
     return made.from_[direction], SpliceEnd(id=id, generation=made.generation, direction=direction)

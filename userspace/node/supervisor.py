@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from userspace.config.settings import Settings
 from userspace.node import native
 from userspace.node.predecessors import Predecessors
+from userspace.node.splicing import Splicing
 from userspace.obs.worker_totals import WorkerTotals
 from userspace.tally import shared_memory
 from userspace.wire import Decoder, Message, WireError, encode
@@ -90,9 +91,11 @@ class Supervisor:
         listen_tls: Sequence[tuple[str, int]] = (),
         listen_stream: Sequence[tuple[str, int]] = (),
         metrics: Callable[[], Awaitable[str | None]] | None = None,
+        splicing: Splicing | None = None,
     ) -> None:
         """`greeting`: what a worker is told before its configuration. `to_checker` takes what is for the checker.
-        `metrics`: their text, for workers that ask."""
+        `metrics`: their text, for workers that ask. `splicing`: whom they may ask for splices."""
+        self._splicing = splicing
         self._metrics = metrics
         self._greeting = greeting
         self._to_checker = to_checker
@@ -261,16 +264,24 @@ class Supervisor:
         if self._user:
             argv += ["--user", self._user]
         fds = [theirs.fileno(), self._tally, *(listener.fileno() for _, listener in worker.listeners)]
+        splices = self._splicing.worker(worker.name) if self._splicing is not None else None
+        if splices is not None:
+            argv += ["--splice-fd", str(splices.fileno())]
+            fds.append(splices.fileno())
         worker.decoder, worker.revision, worker.rejected = Decoder(), 0, {}
         worker.process = await asyncio.create_subprocess_exec(
             *argv, pass_fds=fds, start_new_session=True, env=native.environment()
         )
         self._predecessors.note(worker.process.pid)
         theirs.close()
+        if splices is not None:
+            splices.close()
         await asyncio.get_running_loop().create_connection(lambda: worker, sock=ours)
         for message in self._greeting():
             worker.send(encode(message))
         worker.send(self._whole())
+        if self._splicing is not None:
+            worker.send(encode(self._splicing.guard.message()))
         code = await worker.process.wait()
         if worker.transport is not None:
             worker.transport.close()

@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from userspace.obs.fold import Row, Sums, add_rows
+from userspace.obs.fold import Row, SeriesKey, Sums, add_rows
 from userspace.obs.histogram import add_samples
 from userspace.obs.http_series import NEVER, Expiry
 from userspace.obs.http_totals import Extra
@@ -83,6 +83,12 @@ class WorkerTotals(Collector):
         self._living: dict[str, Sums] = {}
         self._gauges: dict[str, dict[str, int]] = {}
         self._departed = Sums()
+        self._beside = Sums()
+
+    def beside(self, requests: int, series: dict[SeriesKey, Row]) -> None:
+        """Count along what no worker has seen, absolute as everything here: the requests of spliced connections."""
+        self._beside.totals = {"requests": requests}
+        self._beside.series = series
 
     def report(self, worker: str, counters: Mapping[str, Any]) -> None:
         """Take the body of a counters message; `worker` is the label under which it is shown."""
@@ -109,6 +115,7 @@ class WorkerTotals(Collector):
         for sums in (self._departed, *self._living.values()):
             sums.http.expire(self._expiry, self._clock())
         folded.add(self._departed)
+        folded.add(self._beside)
         for sums in self._living.values():
             folded.add(sums)
         yield from _http(folded, self._extra)

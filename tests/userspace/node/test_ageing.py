@@ -175,3 +175,25 @@ def test_a_dsr_session_of_a_target_that_is_down_ends_and_its_client_is_told() ->
     found = swept(sessions, 1, down=frozenset({(1, 2)}))
     assert sessions.entries == stays
     assert [(one.key, one.reply) for one in found.resets] == [(next(iter(ends)), None)]
+
+
+def test_what_a_splice_has_taken_over_stays_and_keeps_its_port() -> None:
+    ((forward, _), (reply, value)) = pair(1, D, 0).items()
+    taken = abi.Session.from_buffer_copy(value)
+    taken.direction = Direction.SPLICED
+    sessions = Sessions({reply: bytes(taken)})
+    found = swept(sessions, 10_000, thorough=True)
+    assert sessions.entries == {reply: bytes(taken)}
+    assert (found.sessions, found.removed, found.orphans) == (0, 0, 0)
+    assert sum(found.ports.values()) == 1
+
+
+def test_what_a_splice_takes_over_while_it_is_swept_stays() -> None:
+    entries = pair(1, D, 0)
+    ((_, _), (reply, value)) = entries.items()
+    taken = abi.Session.from_buffer_copy(value)
+    taken.direction = Direction.SPLICED
+    sessions = Sessions({reply: value})
+    sessions.touched = {reply: bytes(taken)}
+    swept(sessions, 10_000, thorough=True)
+    assert sessions.entries == {reply: bytes(taken)}

@@ -11,7 +11,8 @@ import pytest
 from tests.packets import arrives, packet_namespace, run, tcp
 from userspace.node import abi, bpf, datapath, drops_cli
 from userspace.node.datapath import Datapath, Sizes
-from userspace.node.drops_cli import DropRing, line, row, watch
+from userspace.node.drops_cli import line, row, watch
+from userspace.node.ring import Ring
 
 pytestmark = pytest.mark.bpf
 VIP, CLIENT = "10.100.0.10", "203.0.113.9"
@@ -28,8 +29,8 @@ def l4(bpffs: Path, cache: Path) -> Iterator[Datapath]:
 
 
 @pytest.fixture(scope="module")
-def ring(l4: Datapath) -> Iterator[DropRing]:
-    with DropRing(bpf.get_pinned(l4.root / "drop_events")) as ring:
+def ring(l4: Datapath) -> Iterator[Ring]:
+    with Ring(bpf.get_pinned(l4.root / "drop_events")) as ring:
         yield ring
 
 
@@ -39,16 +40,16 @@ def drop(l4: Datapath, times: int) -> None:
             run(l4.programs["l4_ingress"], PACKET, ifindex)
 
 
-def test_nothing_is_told_while_nobody_watches(l4: Datapath, ring: DropRing) -> None:
+def test_nothing_is_told_while_nobody_watches(l4: Datapath, ring: Ring) -> None:
     watch(l4.tables["drop_watch"], time.monotonic_ns() - 10 * drops_cli.NSEC, 1)
     drop(l4, 1)
     assert list(ring.read()) == []
 
 
-def test_a_drop_is_told_with_reason_flow_and_first_bytes(l4: Datapath, ring: DropRing) -> None:
+def test_a_drop_is_told_with_reason_flow_and_first_bytes(l4: Datapath, ring: Ring) -> None:
     watch(l4.tables["drop_watch"], time.monotonic_ns(), 1)
     drop(l4, 1)
-    (found,) = map(row, ring.read())
+    (found,) = (row(abi.DropEvent.from_buffer_copy(record)) for record in ring.read())
     assert (found["reason"], found["from"], found["to"]) == ("no_session", f"{CLIENT}:4210", f"{VIP}:80")
     assert (found["protocol"], found["length"]) == ("tcp", len(PACKET))
     assert bytes.fromhex(found["bytes"]) == PACKET[:64]
@@ -56,13 +57,13 @@ def test_a_drop_is_told_with_reason_flow_and_first_bytes(l4: Datapath, ring: Dro
     assert list(ring.read()) == []
 
 
-def test_one_of_many_is_told(l4: Datapath, ring: DropRing) -> None:
+def test_one_of_many_is_told(l4: Datapath, ring: Ring) -> None:
     watch(l4.tables["drop_watch"], time.monotonic_ns(), 10)
     drop(l4, 100)
     assert 5 <= len(list(ring.read())) <= 15
 
 
-def test_the_ring_goes_round_and_a_full_one_loses_only_events(l4: Datapath, ring: DropRing) -> None:
+def test_the_ring_goes_round_and_a_full_one_loses_only_events(l4: Datapath, ring: Ring) -> None:
     watch(l4.tables["drop_watch"], time.monotonic_ns(), 1)
     before = l4.tables["drops"].totals(len(abi.DropReason))[abi.DropReason.NO_SESSION]
     drop(l4, 3000)

@@ -37,6 +37,16 @@ def test_a_session_takes_two_flows() -> None:
     assert settings.forwarding is not None and settings.forwarding.sizes.flows == 20
 
 
+def test_splices_have_a_number_and_an_age() -> None:
+    settings = options.node_settings(
+        parsed("--id", "gw1", "--store", "etcd://h", "--max-splices", "10", "--max-splice-age", "60")
+    )
+    assert settings.forwarding is not None
+    assert (settings.forwarding.sizes.splices, settings.forwarding.splice_age) == (10, 60)
+    with pytest.raises(SystemExit):
+        options.node_settings(parsed("--id", "gw1", "--store", "etcd://h", "--max-splices", "1"))
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [("1.2.3.4:5", ("1.2.3.4", 5)), (":80", ("0.0.0.0", 80)), ("[::1]:80", ("::1", 80))],

@@ -8,6 +8,7 @@ from scapy.packet import Packet
 from tests.packets import flow
 from userspace.node import abi, resets
 from userspace.node.ageing import Ended
+from userspace.node.splice_abi import Flag, Splice
 
 MACHINE = abi.Machine(underlay=abi.addr("10.0.0.10"), inner_mac=abi.mac("02:75:0a:00:00:0a"))
 
@@ -97,3 +98,37 @@ def test_a_machine_of_a_vpc_hears_it_over_ipv6_too() -> None:
         anew = outer.copy()
         del anew[UDP].chksum
         assert bytes(anew) == raw
+
+
+def spliced(down: abi.Flow, **fields: object) -> Splice:
+    splice = Splice(**fields)
+    splice.from_[0], splice.from_[1] = flow("203.0.113.9", 4210, "10.1.0.11", 80), down
+    splice.acked[:] = 1000, 2**32 - 1
+    return splice
+
+
+def test_both_ends_of_a_splice_hear_it_from_whom_they_talked_to() -> None:
+    splice = spliced(flow("10.1.0.21", 8080, "10.1.0.11", 50000))
+    to_client, to_endpoint = (IP(raw) for raw in resets.of_splice(splice, True, MACHINE, None))
+    assert (to_client.src, to_client.sport, to_client.dst, to_client.dport) == ("10.1.0.11", 80, "203.0.113.9", 4210)
+    assert (to_endpoint.src, to_endpoint.sport) == ("10.1.0.11", 50000)
+    assert (to_endpoint.dst, to_endpoint.dport) == ("10.1.0.21", 8080)
+    assert (to_client[TCP].seq, to_endpoint[TCP].seq) == (1000, 2**32 - 1)
+    assert is_summed(to_client) and is_summed(to_endpoint)
+    (only,) = resets.of_splice(splice, False, MACHINE, None)
+    assert IP(only).dst == "10.1.0.21"
+
+
+def test_a_spliced_machine_of_a_vpc_hears_it_in_its_vni() -> None:
+    splice = spliced(flow("192.168.0.10", 80, "198.18.1.1", 6000, vni=10010), flags=Flag.VPC, tunnel_sport=50000)
+    host = abi.Endpoint(
+        addr=abi.addr("192.168.0.10"), vtep=abi.addr("10.1.0.31"), vni=10010, mac=abi.mac("02:00:c0:a8:00:0a")
+    )
+    (raw,) = resets.of_splice(splice, False, MACHINE, host)
+    outer = IP(raw)
+    assert (outer.dst, outer[UDP].sport, outer[VXLAN].vni) == ("10.1.0.31", 50000, 10010)
+    inner = outer[VXLAN].payload[IP]
+    assert (inner.src, inner.sport, inner.dst, inner.dport) == ("198.18.1.1", 6000, "192.168.0.10", 80)
+    # A unique IP that stands for another machine by now is told nothing.
+    host.vni = 10020
+    assert resets.of_splice(splice, False, MACHINE, host) == resets.of_splice(splice, False, MACHINE, None) == []

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from userspace.config.settings import Settings
+from userspace.node import splice_wire
 from userspace.node.predecessors import Predecessors, start_time
 from userspace.node.supervisor import Supervisor
 from userspace.obs.worker_totals import WorkerTotals
@@ -177,3 +178,41 @@ def test_an_address_in_use_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
             Supervisor([("127.0.0.1", port)], 1, SETTINGS, WorkerTotals(), Predecessors(tmp_path / "w"))
+
+
+class Splices:
+    """Splicing, as far as a supervisor knows it."""
+
+    def __init__(self) -> None:
+        self.guard = self
+        self.wires: dict[str, socket.socket] = {}
+
+    def worker(self, name: str) -> socket.socket:
+        self.wires[name], theirs = splice_wire.pair()
+        return theirs
+
+    def message(self) -> dict[str, object]:
+        return {"type": "splice_key", "seed": "1", "factor": "3", "epoch": 1}
+
+
+async def test_a_worker_has_a_wire_about_splices_that_ends_with_it(port: int, tmp_path: Path) -> None:
+    splices = Splices()
+    supervisor = Supervisor(
+        *([("127.0.0.1", port)], 1, SETTINGS, WorkerTotals(), Predecessors(tmp_path / "w")),
+        splicing=splices,  # type: ignore[arg-type]
+    )
+    supervisor.snapshot(1, OBJECTS)
+    await supervisor.start()
+    try:
+        (first,) = splices.wires.values()
+        with first:
+            first.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                first.recv(1)
+            os.kill(pids(supervisor)[0], signal.SIGKILL)
+            await until(lambda: splices.wires["0"] is not first)
+            assert first.recv(1) == b""
+    finally:
+        await supervisor.drain()
+        for wire in splices.wires.values():
+            wire.close()

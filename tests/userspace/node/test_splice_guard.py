@@ -1,0 +1,79 @@
+"""What the guard is given: secrets that last, an epoch that only grows, headers by their hashes."""
+
+from collections.abc import Iterator
+from ctypes import c_uint32, c_uint64
+
+import pytest
+
+from tests.userspace.node.splice_maps import splice_maps
+from userspace.http.footprint import name_hash
+from userspace.node.head_table import head_table
+from userspace.node.maps import Table
+from userspace.node.splice_abi import Attribute, GuardKey, GuardPath, Header
+from userspace.node.splice_guard import HEADERS, SpliceGuard
+
+pytestmark = pytest.mark.bpf
+
+
+@pytest.fixture
+def tables() -> Iterator[dict[str, Table]]:
+    with splice_maps() as found:
+        yield found
+
+
+def key(tables: dict[str, Table]) -> GuardKey:
+    return GuardKey.from_buffer_copy(tables["guard_key"].get(c_uint32(0)) or b"")
+
+
+def test_secrets_are_random_and_last(tables: dict[str, Table]) -> None:
+    SpliceGuard(tables)
+    first = key(tables)
+    assert first.factor % 2 == 1
+    assert first.seed != 0
+    SpliceGuard(tables)
+    second = key(tables)
+    assert (second.seed, second.factor) == (first.seed, first.factor)
+    assert second.epoch == first.epoch + 1
+    with splice_maps() as others:
+        SpliceGuard(others)
+        assert key(others).seed != first.seed
+
+
+def test_workers_are_told_what_the_kernel_has(tables: dict[str, Table]) -> None:
+    guard = SpliceGuard(tables)
+    guard.advance()
+    message, stored = guard.message(), key(tables)
+    assert message == {
+        "type": "splice_key",
+        "seed": str(stored.seed),
+        "factor": str(stored.factor),
+        "epoch": stored.epoch,
+    }
+    assert guard.epoch == stored.epoch
+
+
+def test_headers_are_known_by_their_hashes(tables: dict[str, Table]) -> None:
+    SpliceGuard(tables)
+    secret = key(tables)
+
+    def kind(name: bytes) -> bytes | None:
+        return tables["guard_headers"].get(bytes(c_uint64(name_hash(secret.seed, secret.factor, name))))
+
+    assert kind(b"Host") == kind(b"HOST") == bytes(c_uint32(Attribute.HOST))
+    assert kind(b"content-length") == bytes(c_uint32(Header.HEADER_LENGTH))
+    assert kind(b"Connection") == bytes(c_uint32(Header.HEADER_KEEP))
+    for name in (b"Transfer-Encoding", b"Upgrade", b"Expect", b"TE", b"Trailer", b"HTTP2-Settings"):
+        assert kind(name) == bytes(c_uint32(Header.HEADER_REFUSED))
+    assert kind(b"x-anything") is None
+    assert len(tables["guard_headers"].items()) == len(HEADERS)
+
+
+def test_the_grammar_of_a_head_is_in_the_kernel(tables: dict[str, Table]) -> None:
+    SpliceGuard(tables)
+    assert tables["guard_states"].get(c_uint32(0)) == head_table()
+
+
+def test_another_path_is_covered(tables: dict[str, Table]) -> None:
+    SpliceGuard(tables).cover(2**64 - 1, 7)
+    assert tables["guard_paths"].get(GuardPath(decision=2**64 - 1, path=7)) is not None
+    assert tables["guard_paths"].get(GuardPath(decision=1, path=7)) is None

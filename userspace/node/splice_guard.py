@@ -1,0 +1,90 @@
+"""What the guard in the kernel compares with: its secrets, the epoch, the headers it knows, the paths covered."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from ctypes import c_uint32, c_uint64
+
+from userspace.http.footprint import name_hash
+from userspace.node.head_table import head_table
+from userspace.node.maps import Table
+from userspace.node.splice_abi import Attribute, GuardKey, GuardPath, GuardTable, Header
+from userspace.wire import Message
+
+HEADERS: dict[str, int] = {
+    "host": Attribute.HOST,
+    "cookie": Attribute.COOKIE,
+    "user-agent": Attribute.USER_AGENT,
+    "authorization": Attribute.AUTHORIZATION,
+    "content-length": Header.HEADER_LENGTH,
+    "connection": Header.HEADER_KEEP,
+    **dict.fromkeys(
+        (
+            *("transfer-encoding", "upgrade", "expect", "te", "trailer", "http2-settings", "proxy-connection"),
+            *("keep-alive", "proxy-authorization"),
+        ),
+        Header.HEADER_REFUSED,
+    ),
+}
+_ZERO = c_uint32(0)
+
+
+class SpliceGuard:
+    """The secrets are made once for as long as the maps are there: what an earlier node hashed holds on."""
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._tables = tables
+        self._addresses: dict[str, list[str]] = {}
+        self._key = GuardKey.from_buffer_copy(tables["guard_key"].get(_ZERO) or bytes(GuardKey()))
+        if not self._key.factor:
+            self._key = GuardKey(seed=secrets.randbits(64), factor=secrets.randbits(64) | 1)
+        self._key.epoch += 1  # whatever changed while no node was there
+        for name, kind in HEADERS.items():
+            number = name_hash(self._key.seed, self._key.factor, name.encode())
+            tables["guard_headers"].put(bytes(c_uint64(number)), c_uint32(kind))
+        tables["guard_states"].put(_ZERO, GuardTable.from_buffer_copy(head_table()))
+        tables["guard_key"].put(_ZERO, self._key)
+
+    @property
+    def epoch(self) -> int:
+        return int(self._key.epoch)
+
+    def advance(self) -> None:
+        """Have every splice of a guarded connection come back with its next request. See new_epoch."""
+        self._key.epoch += 1
+        self._tables["guard_key"].put(_ZERO, self._key)
+
+    def is_decisive(self, message: Message) -> bool:
+        """Return whether what workers are told of endpoints may change decisions: who is down does; a name does when
+        it leads elsewhere, and is told of at every answer."""
+        if message["type"] != "names":
+            return bool(message["type"] == "down")
+        changed = False
+        for name, answer in message["names"].items():
+            addresses = sorted(answer[0]) if answer is not None else []
+            changed |= self._addresses.get(name, []) != addresses
+            if addresses:
+                self._addresses[name] = addresses
+            else:
+                self._addresses.pop(name, None)
+        return changed
+
+    def message(self) -> Message:
+        """What workers are told, on the wire that also brings the configuration."""
+        key = self._key
+        return {"type": "splice_key", "seed": str(key.seed), "factor": str(key.factor), "epoch": int(key.epoch)}
+
+    def cover(self, decision: int, path: int) -> None:
+        """Let another path, by its hash, be covered by a decision. The table forgets what was not used for longest."""
+        self._tables["guard_paths"].put(GuardPath(decision=decision, path=path), c_uint32(1))
+
+
+@contextmanager
+def new_epoch(guard: SpliceGuard | None, tell: Callable[[Message], None]) -> Iterator[None]:
+    """Around telling workers what changes decisions: what was decided before counts no more from here on, and behind
+    the change itself they are told under which epoch they decide now. Without a guard that is nothing."""
+    if guard is not None:
+        guard.advance()
+    yield
+    if guard is not None:
+        tell(guard.message())

@@ -1,0 +1,283 @@
+"""Splices: made on a worker's request, watched, handed back, ended. One per gateway, on the node's event loop.
+
+What the kernel has lives on without us. What only we have is a socket or two per splice: the client's until it has
+the tail, and the endpoint's as a lease of its addresses.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+
+from userspace.node import handing_back, splice_adoption, tcp_leg
+from userspace.node.handing_over import HandingOver, Refused, is_tail_written
+from userspace.node.ring import Ring
+from userspace.node.splice_abi import Back, EventType, Flag, Splice, SpliceEvent, State
+from userspace.node.splice_accounts import SpliceAccounts
+from userspace.node.splice_ageing import Fate, SpliceLimits, fate
+from userspace.node.splice_guard import SpliceGuard
+from userspace.node.splice_held import Held
+from userspace.node.splice_table import BLOCK, SpliceTable
+from userspace.node.splice_wire import Covered, Malformed, SpliceRequest, SpliceWire, pair, parse
+
+log = logging.getLogger("unilb.splices")
+
+SWEEP_EVERY = 1.0  # seconds; spread over them, so that no hand-over waits for more than a block
+EVENTS_AT_ONCE = 64  # of the ring; other work comes in between
+_WHY = {int(why): why.name.lower() for why in Back}
+
+# Tells both ends of a splice that it has ended, the client only if asked to; see resets.py.
+Tell = Callable[[Splice, bool], None]
+
+
+class Splicing:
+    """made, refused, back, ended: how often, by kind or reason. states: splices by (state, kind), at the last sweep."""
+
+    def __init__(
+        self,
+        table: SpliceTable,
+        guard: SpliceGuard,
+        over: HandingOver,
+        accounts: SpliceAccounts,
+        events: Ring,
+        tell: Tell,
+        limits: SpliceLimits,
+    ) -> None:
+        self._table = table
+        self.guard = guard
+        self.accounts = accounts
+        self._over = over
+        self._ring = events
+        self._tell = tell
+        self._limits = limits
+        self._held: dict[int, Held] = {}
+        self._wires: dict[str, SpliceWire] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.made = Counter[str]()
+        self.refused = Counter[str]()
+        self.back = Counter[str]()
+        self.ended = Counter[str]()
+        self.states = Counter[tuple[str, str]]()
+        self.adopted = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def size(self) -> int:
+        return self._table.size
+
+    @property
+    def epoch(self) -> int:
+        return self.guard.epoch
+
+    def in_use(self, account: int) -> bool:
+        return any(held.account == account for held in self._held.values())
+
+    def start(self) -> None:
+        """Adopt what is there and begin to listen; from the event loop."""
+        for held, reason in splice_adoption.adopt(self._table, self.accounts):
+            self._held[held.id] = held
+            if reason:
+                self._reset(held, reason)
+        self.adopted = len(self._held)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._ring.fd, self._events)
+        self._events()
+        self._tasks.append(asyncio.create_task(self._sweep()))
+
+    def close(self) -> None:
+        """Let go: splices stay in the kernel. A client that has not acknowledged the tail keeps its connection to its
+        end, with a FIN behind the tail: nobody would be there to retire its socket."""
+        for task in self._tasks:
+            task.cancel()
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._ring.fd)
+        for held in list(self._held.values()):
+            if held.client is not None:
+                self._finish(held)
+        for held in self._held.values():
+            held.release()
+        for wire in list(self._wires.values()):
+            wire.close()
+        self._over.close()
+        fd = self._ring.fd
+        self._ring.close()
+        os.close(fd)
+
+    def worker(self, name: str) -> socket.socket:
+        """Return a new worker's end of its wire; the one before is closed."""
+        before = self._wires.pop(name, None)
+        if before is not None:
+            before.close()
+        ours, theirs = pair()
+        self._wires[name] = SpliceWire(
+            ours, lambda wire, data, fds: self._asked(name, wire, data, fds), lambda wire: self._gone(name, wire)
+        )
+        return theirs
+
+    def _asked(self, name: str, wire: SpliceWire, data: bytes, fds: list[int]) -> None:
+        socks = [socket.socket(fileno=fd) for fd in fds]
+        try:
+            asked = parse(data)
+            if isinstance(asked, Covered):
+                self.guard.cover(asked.decision, asked.path)
+            elif len(socks) != 2:
+                raise Malformed("a splice takes two sockets", asked.tag)
+            else:
+                self._splice(name, wire, asked, socks)
+        except Malformed as error:
+            self.refused["malformed"] += 1
+            log.warning("worker %s: %s", name, error)
+            if error.tag is not None:
+                wire.send({"type": "refused", "tag": error.tag, "reason": "malformed"})
+        finally:
+            for sock in socks:
+                sock.close()
+
+    def _splice(self, name: str, wire: SpliceWire, asked: SpliceRequest, socks: list[socket.socket]) -> None:
+        try:
+            held = self._over.splice(name, asked, *socks)
+        except Refused as error:
+            self.refused[str(error)] += 1
+            if error.__cause__ is not None:
+                log.warning("splice for worker %s: %s", name, error.__cause__)
+            wire.send({"type": "refused", "tag": asked.tag, "reason": str(error)})
+            return
+        socks.clear()
+        self._held[held.id] = held
+        self.made[held.kind.name.lower()] += 1
+        if asked.tail == 0 and self._table.get(held.id).state == State.ACTIVE:
+            held.forget_client()
+        if not wire.send({"type": "spliced", "tag": asked.tag, "id": held.id}) and held.client is not None:
+            self._reset(held, "worker")  # nobody will write the tail
+
+    def _gone(self, name: str, wire: SpliceWire) -> None:
+        """A worker's wire has ended: tails that it has not written will never be."""
+        if self._wires.get(name) is wire:
+            del self._wires[name]
+        for held in list(self._held.values()):
+            if held.worker == name and held.client is not None and not is_tail_written(held):
+                self._reset(held, "worker")
+
+    def _events(self) -> None:
+        for count, record in enumerate(self._ring.read(), 1):
+            event = handing_back.event_of(record)
+            held = self._held.get(event.id)
+            if held is not None and held.generation == event.generation:
+                if event.type == EventType.TAIL:
+                    held.forget_client()
+                elif event.type == EventType.BACK:
+                    self._hand_back(held, event)
+            if count == EVENTS_AT_ONCE:
+                asyncio.get_running_loop().call_soon(self._events)
+                return
+
+    def _hand_back(self, held: Held, event: SpliceEvent) -> None:
+        splice = self._table.get(held.id)
+        if splice.state != State.BACK or splice.generation != held.generation:
+            return
+        held.forget_client()
+        if splice.flags & (Flag.FIN_UP | Flag.FIN_DOWN | Flag.RESET):
+            self._reset(held, "closing")
+            return
+        if not handing_back.is_settled(splice):
+            self.back["unsettled"] += 1
+            handing_back.hold_on(self._table, held.id, splice)
+            return
+        wire = self._worker_for(held)
+        if wire is None:
+            self._reset(held, "no_worker")
+            return
+        try:
+            sock = handing_back.rebuilt(self._table, held.id, splice, event)
+        except OSError as error:
+            log.warning("splice %d does not come back: %s", held.id, error)
+            self._reset(held, "rebuild")
+            return
+        why = _WHY.get(event.why, "none")
+        self.back[why] += 1
+        address = self._over.restore_client(sock, held.address)
+        self._tell(splice, False)
+        self._drop(held, splice, "back")
+        message = {
+            "type": "back",
+            "id": held.id,
+            "address": list(address),
+            "client": held.note,
+            "kind": held.kind.name.lower(),
+            "route": held.owner[0],
+            "why": why,
+        }
+        if wire.send(message, (sock.fileno(),)):
+            sock.close()
+        else:
+            with suppress(OSError):
+                tcp_leg.abort(sock)
+
+    def _worker_for(self, held: Held) -> SpliceWire | None:
+        """The worker that knows the connection, or any."""
+        return self._wires.get(held.worker) or next(iter(self._wires.values()), None)
+
+    async def _sweep(self) -> None:
+        while True:
+            started = time.monotonic()
+            blocks = sorted({id // BLOCK for id in self._held})
+            states = Counter[tuple[str, str]]()
+            for number in blocks:
+                self._sweep_block(number, states)
+                await asyncio.sleep(SWEEP_EVERY / len(blocks) / 2)
+            self.states = states
+            self._events()
+            await asyncio.sleep(max(SWEEP_EVERY / 4, started + SWEEP_EVERY - time.monotonic()))
+
+    def _sweep_block(self, number: int, states: Counter[tuple[str, str]]) -> None:
+        now_ns = time.monotonic_ns()
+        for id, splice in self._table.block(number):
+            held = self._held.get(id)
+            if held is None:
+                continue
+            what, why = fate(splice, held.generation, held.client is not None, now_ns, self._limits)
+            match what:
+                case Fate.KEEP | Fate.COVERED:
+                    states[State(splice.state).name.lower(), held.kind.name.lower()] += 1
+                    if what is Fate.COVERED:
+                        held.forget_client()
+                case Fate.RELEASE:
+                    self._drop(held, splice, why)
+                case Fate.RESET:
+                    self._reset(held, why)
+
+    def _reset(self, held: Held, why: str) -> None:
+        """End a splice, and tell both ends."""
+        splice = self._table.get(held.id)
+        self._table.detach(held.id, splice)
+        self._tell(splice, held.client is None)
+        held.reset_client()
+        self._drop(held, splice, why)
+
+    def _finish(self, held: Held) -> None:
+        """End a splice whose client has yet to acknowledge the tail: its socket repeats it and ends with a FIN."""
+        splice = self._table.get(held.id)
+        self._table.detach(held.id, splice)
+        self._tell(splice, False)
+        client, held.client = held.client, None
+        if client is not None:
+            with suppress(OSError):
+                tcp_leg.unmute(client)
+            client.close()
+        self._drop(held, splice, "node")
+
+    def _drop(self, held: Held, splice: Splice, why: str) -> None:
+        """Take it out of the maps and let go of its sockets: in this order, so that none answers for it."""
+        if splice.generation == held.generation:
+            self._table.remove(held.id, splice)
+        else:
+            self._table.give_back(held.id)
+        held.release()
+        self.ended[why] += 1
+        del self._held[held.id]
