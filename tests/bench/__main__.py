@@ -3,7 +3,19 @@
 import importlib
 import sys
 
-NAMES = ("packets", "sessions", "propagation", "keepalive", "connrate", "tls", "idle", "routes", "soak")
+NAMES = (
+    "packets",
+    "datapath",
+    "matrix",
+    "sessions",
+    "propagation",
+    "keepalive",
+    "connrate",
+    "tls",
+    "idle",
+    "routes",
+    "soak",
+)
 
 
 def main() -> int:

@@ -84,7 +84,7 @@ def transfer(place: str, to: tuple[str, int], server: Server) -> None:
     """Send the server's size of bytes and take as many back; both digests must agree."""
     body = os.urandom(PIECE) * (server.size // PIECE)
     with inside(place):
-        connection = socket.create_connection(to, timeout=10)
+        connection = socket.create_connection(to, timeout=60)
     with connection:
         connection.sendall(body)
         told = connection.recv(32, socket.MSG_WAITALL)

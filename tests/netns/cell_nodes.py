@@ -1,5 +1,6 @@
 """The nodes of the cells, brought up on their machines as `unilb node` does, by plans instead of a store."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ NODES = {
 @contextmanager
 def homes(pins: Path) -> Iterator[Path]:
     """Have a place for the nodes' pins and sockets while the block runs; `pins` is on a bpffs."""
-    group = cgroup2_mount() / f"cells-{pins.name}"
+    group = cgroup2_mount() / f"cells-{os.getpid()}"
     group.mkdir()
     patched = pytest.MonkeyPatch()
     patched.setattr(forwarding, "own_cgroup", lambda _: group)
@@ -38,10 +39,10 @@ def homes(pins: Path) -> Iterator[Path]:
             datapath.detach(pins / name)
 
 
-def bring_up(name: str, hook: str, mtu: int, pins: Path, cache: Path) -> Forwarding:
+def bring_up(name: str, hook: str, mtu: int, pins: Path, cache: Path, plan: DatapathPlan | None = None) -> Forwarding:
     """Bring a node up, adopting what it left before. Raises what forwarding.bring_up() raises."""
     node = NODES[name]
-    plan = l4_plan(mtu) if node.role == "l4" else gateway_plan(mtu)
+    plan = plan or (l4_plan(mtu) if node.role == "l4" else gateway_plan(mtu))
     with pytest.MonkeyPatch.context() as patched, inside(name):
         patched.setattr(forwarding, "ensure_bpffs", lambda: pins / name)
         return forwarding.bring_up(node, plan, ForwardingSettings(hook=hook, sizes=SIZES, cache=cache))

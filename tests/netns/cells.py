@@ -90,7 +90,8 @@ def _wire(place: str) -> None:
         "link set eth0 up",
     )
     with inside(place):
-        for name in ("ipv4/conf/all/rp_filter", "ipv4/conf/eth0/rp_filter", "ipv4/conf/all/send_redirects"):
+        knobs = ("rp_filter", "send_redirects", "accept_redirects")  # a redirect would lead around the L4 node
+        for name in (f"ipv4/conf/{of}/{knob}" for of in ("all", "eth0") for knob in knobs):
             Path(f"/proc/sys/net/{name}").write_text("0")
 
 
