@@ -1,0 +1,217 @@
+"""Spliced connections in the region: carried by the kernel, judged like any other, and alive without any process."""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.netns.conftest import built
+from tests.netns.observe import eventually, kept, metrics, service, sha256_of, worker_pids
+from userspace.lab import nginx, services
+from userspace.lab.exec import connect
+from userspace.lab.lab import Lab
+from userspace.lab.publish import admin
+from userspace.lab.topology import Topology
+
+pytestmark = pytest.mark.netns
+GW1 = "10.1.0.11"
+WAYS = ("classic", "blue")
+MIB = 1 << 20
+EMPTY = {"type": "roundrobin", "nodes": {}}
+
+
+def put(lab: Lab, path: str, body: object) -> None:
+    reply = admin(lab, "PUT", path, body)
+    assert reply.status in (200, 201), reply.body
+
+
+def spliced_requests(lab: Lab) -> float:
+    """Requests that gw1's kernel has carried."""
+    return sum(n for name, n in metrics(lab, "gw1").items() if name.startswith("unilb_splice_requests_total"))
+
+
+def made(lab: Lab) -> float:
+    return sum(n for name, n in metrics(lab, "gw1").items() if name.startswith("unilb_splices_made_total"))
+
+
+@pytest.fixture(scope="module")
+def lab(region: Topology) -> Iterator[Lab]:
+    """A region of this file's own, whose routes may be spliced; /forbidden is refused on both."""
+    for lab in built("e2esplice", region):
+        for name in WAYS:
+            host = f"{name}.example.com"
+            put(lab, f"/apisix/admin/routes/{name}", {"host": host, "uri": "/*", "upstream_id": name, "splice": "auto"})
+            refused = {"host": host, "uri": "/forbidden*", "upstream": EMPTY, "splice": "auto", "priority": 9}
+            put(lab, f"/apisix/admin/routes/{name}-forbidden", refused)
+        yield lab
+
+
+def get(connection: http.client.HTTPConnection, name: str, target: str = "/who") -> tuple[int, bytes]:
+    connection.request("GET", target, headers={"Host": f"{name}.example.com"})
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+@contextlib.contextmanager
+def spliced(lab: Lab, name: str) -> Iterator[http.client.HTTPConnection]:
+    """A connection to gw1 that the kernel carries."""
+    before = made(lab)
+    with kept(lab, GW1) as connection:
+        for _ in range(3):
+            assert get(connection, name)[0] == 200
+        eventually("the connection is spliced", lambda: made(lab) > before)
+        yield connection
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_requests_of_a_spliced_connection_reach_the_endpoint_as_the_client_sent_them(lab: Lab, name: str) -> None:
+    with spliced(lab, name) as connection:
+        before = spliced_requests(lab)
+        answers = [json.loads(get(connection, name)[1]) for _ in range(20)]
+        assert {answer["x_forwarded_for"] for answer in answers} == {None}
+        assert len({answer["machine"] for answer in answers}) == 1
+        eventually("they are counted", lambda: spliced_requests(lab) >= before + 20)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_what_the_decision_does_not_cover_is_decided_anew_and_the_connection_goes_on(lab: Lab, name: str) -> None:
+    with spliced(lab, name) as connection:
+        for target, status in (("/who", 200), ("/forbidden", 503), ("/who", 200), ("/forbidden/x", 503), ("/who", 200)):
+            assert get(connection, name, target)[0] == status
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_large_bodies_pass_whole_both_ways(lab: Lab, name: str) -> None:
+    with spliced(lab, name) as connection:
+        size = 10 * MIB
+        _, body = get(connection, name, f"/size/{size}")
+        _, again = get(connection, name, f"/size/{size}")
+        whole = sha256_of(lab.state / "files" / str(size))
+        assert {hashlib.sha256(data).hexdigest() for data in (body, again)} == {whole}
+        sent = os.urandom(size)
+        for n in range(2):
+            connection.request("PUT", f"/upload/splice-{n}", body=sent, headers={"Host": f"{name}.example.com"})
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (201, b"")
+    places = ("web1", "web2") if name == "classic" else ("blue1", "blue2")
+    stored = [nginx.directory(lab, place) / "upload" / f"splice-{n}" for place in places for n in range(2)]
+    found = [path for path in stored if path.exists()]
+    assert [path.read_bytes() == sent for path in found] == [True, True]
+    for path in found:
+        path.unlink()
+
+
+def test_no_request_after_a_change_is_answered_by_the_endpoint_that_went(lab: Lab) -> None:
+    nodes = json.loads(admin(lab, "GET", "/apisix/admin/upstreams/classic").body)["value"]["nodes"]
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(spliced(lab, "classic")) for _ in range(10)]
+        gone = json.loads(get(connections[0], "classic")[1])["machine"]
+        stays = ({"web1", "web2"} - {gone}).pop()
+        address = lab.topology.machines[stays].address
+        try:
+            put(lab, "/apisix/admin/upstreams/classic", {"type": "roundrobin", "nodes": {f"{address}:80": 1}})
+            # In force when fresh connections, of either worker, are never answered by the other any more.
+            eventually("the change is in force", lambda: all(fresh(lab) == stays for _ in range(8)))
+            after = [json.loads(get(connection, "classic")[1])["machine"] for connection in connections]
+            assert set(after) == {stays}
+        finally:
+            put(lab, "/apisix/admin/upstreams/classic", {"type": "roundrobin", "nodes": nodes})
+
+
+def fresh(lab: Lab) -> str:
+    with kept(lab, GW1) as connection:
+        return str(json.loads(get(connection, "classic")[1])["machine"])
+
+
+FORBIDDEN = b"GET /forbidden HTTP/1.1\r\nHost: classic.example.com\r\n\r\n"
+ALLOWED = b"GET /who HTTP/1.1\r\nHost: classic.example.com\r\n\r\n"
+HIDDEN = {
+    "in two pieces": [FORBIDDEN[:9], FORBIDDEN[9:]],
+    "byte by byte": [FORBIDDEN[n : n + 1] for n in range(len(FORBIDDEN))],
+    "behind an allowed one": [ALLOWED + FORBIDDEN],
+    "behind half an allowed one": [ALLOWED[:20], ALLOWED[20:] + FORBIDDEN],
+    "behind a length and transfer-encoding": [
+        ALLOWED[:-2] + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + FORBIDDEN
+    ],
+    "behind a length that is a sum": [ALLOWED[:-2] + b"Content-Length: 0, 0\r\n\r\n" + FORBIDDEN],
+    "in absolute form": [FORBIDDEN.replace(b"/forbidden", b"http://classic.example.com/forbidden")],
+    "with another version": [FORBIDDEN.replace(b"1.1", b"1.0")],
+    "as a body that is none": [ALLOWED[:-2] + b"Content-Length: 0\r\n\r\n" + FORBIDDEN],
+    "with a folded line": [FORBIDDEN[:-2] + b"X-A: b\r\n c\r\n\r\n"],
+    "behind a bare line feed": [ALLOWED[:-2] + b"X: y\n\n" + FORBIDDEN],
+    "with bytes no path has": [FORBIDDEN.replace(b"forbidden", b"forbidden\x01")],
+    "in percent": [FORBIDDEN.replace(b"forbidden", b"%66orbidden")],
+    "through a parent": [FORBIDDEN.replace(b"/forbidden", b"/who/../forbidden")],
+    "with two hosts": [FORBIDDEN[:-2] + b"Host: classic.example.com\r\n\r\n"],
+    "with an upgrade": [FORBIDDEN[:-2] + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"],
+}
+
+
+@pytest.mark.parametrize("pieces", HIDDEN.values(), ids=HIDDEN)
+def test_a_forbidden_request_reaches_no_endpoint_however_it_is_hidden(lab: Lab, pieces: list[bytes]) -> None:
+    logs = [nginx.access_log(lab, place) for place in ("web1", "web2")]
+    starts = [log.stat().st_size if log.exists() else 0 for log in logs]
+    with spliced(lab, "classic") as connection:
+        sock = connection.sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            with contextlib.suppress(OSError):
+                sock.sendall(piece)
+        sock.settimeout(10)
+        received = b""
+        with contextlib.suppress(OSError):
+            while b"\r\n\r\n" not in received and (data := sock.recv(65536)):
+                received += data
+        assert received[:12] in (
+            b"HTTP/1.1 200",
+            b"HTTP/1.1 503",
+            b"HTTP/1.1 400",
+            b"HTTP/1.0 503",
+            b"HTTP/1.1 404",
+            b"",
+        )
+    for log, start in zip(logs, starts, strict=True):
+        if log.exists():
+            assert b"forbidden" not in log.read_bytes()[start:]
+
+
+def test_killing_every_process_breaks_no_spliced_connection_and_the_next_ones_list_them(lab: Lab) -> None:
+    node = service(lab, "gw1")
+    with contextlib.ExitStack() as stack:
+        connections = [(name, stack.enter_context(spliced(lab, name))) for name in WAYS for _ in range(5)]
+        running = services.running(lab, node)
+        assert running is not None
+        os.kill(running.pid, signal.SIGKILL)
+        for pid in worker_pids(lab, "gw1"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        eventually("the node is gone", lambda: services.running(lab, node) is None)
+        for name, connection in connections * 3:
+            assert get(connection, name)[0] == 200
+        services.start(lab, node)
+        services.wait_until_ready(lab, node, 60)
+        for name, connection in connections * 2:
+            assert get(connection, name)[0] == 200
+        active = eventually(
+            "the new node knows them",
+            lambda: metrics(lab, "gw1").get("unilb_splices state=active kind=guarded", 0),
+        )
+        assert active >= 1
+
+
+def test_nothing_is_left_of_connections_that_have_ended(lab: Lab) -> None:
+    with spliced(lab, "classic") as connection:
+        get(connection, "classic")
+    sock = connect(lab, "client", (GW1, 80))
+    sock.close()
+
+    def left() -> dict[str, float]:
+        return {name: n for name, n in metrics(lab, "gw1").items() if name.startswith("unilb_splices ") and n}
+
+    eventually("no splice is left", lambda: not left(), within=40)
