@@ -173,6 +173,7 @@ def test_a_route_shows_the_metrics_and_requests_count_where_the_plugin_is(
         assert 'apisix_http_status{code="200",route="2"' not in text
         assert 'unilb_route_bytes_total{route="2",' in text
         assert "apisix_etcd_reachable 1\n" in text
+        assert counted in get(ports[2], "/metrics") and counted in get(ports[2], "/apisix/prometheus/metrics")
 
 
 def test_the_made_key_is_kept_for_its_owner_only(tmp_path: Path) -> None:

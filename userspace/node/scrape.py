@@ -1,13 +1,15 @@
-"""The node's own HTTP face: /metrics for Prometheus, /healthz for people and probes."""
+"""The node's own HTTP face: /metrics for Prometheus, also where APISIX has it, /healthz for people and probes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
 from userspace.obs.exposition import CONTENT_TYPE, render
+
+AS_APISIX: Final = "/apisix/prometheus/metrics"
 
 
 async def serve_metrics(
@@ -31,7 +33,7 @@ async def serve_metrics(
         )
 
     app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
+    app.add_routes([web.get("/metrics", metrics), web.get(AS_APISIX, metrics), web.get("/healthz", healthz)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
