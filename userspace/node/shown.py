@@ -5,24 +5,26 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-SHARE: Final = 20
-"""A text is given again for so many times as long as it took to make: making it takes the node at most 5 % of its
-time."""
+SHARE: Final = 10
+"""A text is given again for so many times what it took of the processor: making it takes the node at most a tenth."""
 MAX_BYTES: Final = 16 << 20
 
 
 class Shown:
-    """`fresh` waits until the workers' counts are new, `render` makes the text: it holds up the loop meanwhile."""
+    """`fresh` waits until the workers' counts are new, `render` makes the text and holds up the loop meanwhile. `spent`:
+    seconds that this thread took of the processor."""
 
     def __init__(
         self,
         fresh: Callable[[], Awaitable[None]],
         render: Callable[[], bytes],
         clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = time.thread_time,
     ) -> None:
         self._fresh = fresh
         self._render = render
         self._clock = clock
+        self._spent = spent
         self._making = asyncio.Lock()
         self._text: str | None = None
         self._until = 0.0
@@ -32,9 +34,8 @@ class Shown:
         async with self._making:
             if self._clock() >= self._until:
                 await self._fresh()
-                began = self._clock()
+                began = self._spent()
                 text = self._render()
                 self._text = text.decode() if len(text) <= MAX_BYTES else None
-                now = self._clock()
-                self._until = now + SHARE * (now - began)
+                self._until = self._clock() + SHARE * (self._spent() - began)
             return self._text

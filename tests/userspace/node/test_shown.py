@@ -12,7 +12,7 @@ class Node:
         self.made = self.refreshed = 0
         self.cost = cost
         self.content = text
-        self.shown = Shown(self.fresh, self.render, lambda: self.now)
+        self.shown = Shown(self.fresh, self.render, lambda: self.now, lambda: self.now)
 
     async def fresh(self) -> None:
         self.refreshed += 1
