@@ -20,14 +20,18 @@ GATEWAY_TLS = "127.0.0.1:1994"
 GATEWAY, ADMIN, CONTROL, METRICS = "127.0.0.1:1984", "127.0.0.1:9180", "127.0.0.1:9090", "127.0.0.1:9091"
 # What APISIX's own test server has in its environment.
 ENVIRONMENT = {"test_auth": "authone"}
-# For a start, and for a change to be in force in all workers.
-PATIENCE = 20.0
+# Seconds for a start, and for a change to be in force in all workers, on a busy machine too.
+PATIENCE = 60.0
 # In which a file that changed has been looked at.
 LOOKS = 1.0
 
 
 class NotServed(Exception):
     """The gateway does not start, or a change does not arrive."""
+
+
+class Ended(NotServed):
+    """It ended by itself, and would again."""
 
 
 class Gateway:
@@ -97,8 +101,10 @@ class Gateway:
             state = self._state()
             if state and is_there(state):
                 return
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise NotServed(self._log.read_text()[-600:])
+            if self._process.poll() is not None:
+                raise Ended(self._log.read_text()[-600:])
+            if time.monotonic() > deadline:
+                raise NotServed(f"not within {PATIENCE:g} s: {self._log.read_text()[-600:]}")
             time.sleep(0.002)
 
     def _state(self) -> dict[str, Any]:
