@@ -11,8 +11,8 @@ MAX_BYTES: Final = 16 << 20
 
 
 class Shown:
-    """`fresh` waits until the workers' counts are new, `render` makes the text and holds up the loop meanwhile. `spent`:
-    seconds that this thread took of the processor."""
+    """`fresh` waits until the workers' counts are new, `render` makes the text and holds up the loop meanwhile.
+    `spent`: seconds that this thread took of the processor."""
 
     def __init__(
         self,
