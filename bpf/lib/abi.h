@@ -180,16 +180,18 @@ struct machine {
 	__u8 vpc_mac[6];	/* of that device */
 	__u8 inner_mac[6];	/* what VMs know as the gateway's MAC */
 	__u32 vpc_peer_ifindex; /* the other end of that device: how XDP delivers to it */
-	__u32 laddr_count;	/* entries 0 .. laddr_count - 1 of `laddrs` are IPv4 */
-	__u32 laddr6_count;	/* and as many after them IPv6 */
-	__u16 port_min;		/* FNAT local ports, inclusive */
+	__u32
+	    segments_ifindex; /* the kernel's vxlan device, for what is cut up later; 0 for none */
+	__u32 laddr_count;    /* entries 0 .. laddr_count - 1 of `laddrs` are IPv4 */
+	__u32 laddr6_count;   /* and as many after them IPv6 */
+	__u16 port_min;	      /* FNAT local ports, inclusive */
 	__u16 port_max;
 	__u16 mtu;	   /* of the underlay device */
 	__u8 toa_kind;	   /* 254 unless configured */
 	__u8 xdp_redirect; /* XDP sends by redirect where it came in, too: veth loses what XDP_TX
 			      sends unless its peer has an XDP program */
 };
-_Static_assert(sizeof(struct machine) == 72, "abi");
+_Static_assert(sizeof(struct machine) == 76, "abi");
 
 /* What the way to a VTEP carries, as its routers have said. Key of `path_mtus`: the VTEP. */
 struct path_mtu {

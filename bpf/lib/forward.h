@@ -139,6 +139,8 @@ static __always_inline int forward_tunnel(ctx_t *ctx, const struct machine *mach
 
 	return reason ? -reason : route_send(ctx, &route);
 #else
+	if (CTX_HAS_GSO(ctx) && !addr_is_v4(vtep))
+		return bpf_redirect(machine->segments_ifindex, 0);
 	return redirect_neigh(machine->underlay_ifindex, 0, 0, 0);
 #endif
 }

@@ -41,6 +41,43 @@ static __always_inline void vxlan_fill(struct vxlan *vxlan, struct ethhdr *inner
 	inner->h_proto = proto;
 }
 
+#ifdef UNILB_XDP
+static __always_inline int segments_push(ctx_t *ctx, const struct endpoint *endpoint,
+					 const struct machine *machine, u8 tos)
+{
+	return -EINVAL; /* XDP sees single packets only */
+}
+#else
+/* As the kernel has it; BCC's own may lack the local address. */
+struct tunnel_key {
+	u32 id;
+	struct addr remote;
+	u8 tos;
+	u8 ttl;
+	u16 flags;
+	u32 label;
+	struct addr local;
+};
+
+/* A packet that a device will cut up gets its outer headers from the kernel's vxlan device:
+ * adjust_room has no way to ask for a checksum in each segment. Here it is told which. */
+static __always_inline int segments_push(ctx_t *ctx, const struct endpoint *endpoint,
+					 const struct machine *machine, u8 tos)
+{
+	struct tunnel_key key = {.id = endpoint->vni, .tos = tos, .ttl = OUTER_TTL};
+	u8 macs[12];
+
+	if (!machine->segments_ifindex)
+		return -ENODEV;
+	key.remote = endpoint->vtep;
+	key.local = machine->underlay6;
+	__builtin_memcpy(macs, endpoint->mac, 6);
+	__builtin_memcpy(macs + 6, machine->inner_mac, 6);
+	return ctx_store(ctx, 0, macs, sizeof(macs))
+		   ?: bpf_skb_set_tunnel_key(ctx, (void *)&key, sizeof(key), BPF_F_TUNINFO_IPV6);
+}
+#endif
+
 static __always_inline int vxlan6_push(ctx_t *ctx, const struct endpoint *endpoint,
 				       const struct machine *machine, __be16 sport, u8 tos)
 {
@@ -82,6 +119,8 @@ static __always_inline int vxlan_push(ctx_t *ctx, const struct endpoint *endpoin
 	__be16 proto = 0;
 	int err;
 
+	if (!addr_is_v4(&endpoint->vtep) && CTX_HAS_GSO(ctx))
+		return segments_push(ctx, endpoint, machine, ecn_encap(tos));
 	if (!addr_is_v4(&endpoint->vtep))
 		return vxlan6_push(ctx, endpoint, machine, sport, ecn_encap(tos));
 	err = ctx_load(ctx, offsetof(struct ethhdr, h_proto), &proto, sizeof(proto));

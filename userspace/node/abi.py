@@ -123,6 +123,7 @@ class Machine(Structure):
         ("vpc_mac", c_uint8 * 6),
         ("inner_mac", c_uint8 * 6),
         ("vpc_peer_ifindex", c_uint32),
+        ("segments_ifindex", c_uint32),
         ("laddr_count", c_uint32),
         ("laddr6_count", c_uint32),
         ("port_min", c_uint16),

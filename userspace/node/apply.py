@@ -29,6 +29,7 @@ class MachineFacts:
     toa_kind: int = 254
     vpc_peer_ifindex: int = 0
     underlay6: str = ""
+    segments_ifindex: int = 0
     xdp_redirect: bool = False
 
 
@@ -59,6 +60,7 @@ def machine_entry(plan: DatapathPlan, facts: MachineFacts) -> abi.Machine:
         vpc_mac=abi.mac(facts.vpc_mac),
         inner_mac=abi.mac(inner_mac(facts.underlay)),
         vpc_peer_ifindex=facts.vpc_peer_ifindex,
+        segments_ifindex=facts.segments_ifindex,
         laddr_count=len(v4),
         laddr6_count=len(plan.laddrs) - len(v4),
         port_min=plan.port_min,

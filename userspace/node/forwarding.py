@@ -118,6 +118,7 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
         *(me.address, underlay.index, underlay.mtu),
         toa_kind=settings.toa_kind,
         underlay6=me.address6,
+        segments_ifindex=links.ensure_segments_device() if me.address6 else 0,
         xdp_redirect=offloads.driver(underlay.name) == "veth",
     )
     cgroup = None
@@ -157,6 +158,5 @@ def take_down() -> list[str]:
         removed.append(f"programs and maps below {root}")
     removed += [f"filters on {name}" for name in links.detach_every_clsact()]
     removed += [f"local route for {vip}" for vip in links.disown_vips()]
-    if links.remove_vpc_device():
-        removed.append(f"device {links.VPC_DEVICE}")
+    removed += [f"device {name}" for name in links.remove_devices()]
     return removed

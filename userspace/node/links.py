@@ -5,6 +5,7 @@ Desired state, idempotent: what is there already stays as it is. Called before t
 
 import array
 import fcntl
+import logging
 import os
 import socket
 import struct
@@ -17,7 +18,11 @@ from pyroute2 import IPRoute, NetlinkError
 
 from userspace.node.bpf import AttachType
 
+log = logging.getLogger("unilb.links")
+
 VPC_DEVICE, VPC_PEER = "unilb0", "unilb1"
+SEGMENTS_DEVICE = "unilb6"
+VXLAN_PORT = 4789
 _SIOCETHTOOL, _ETHTOOL_SGRO = 0x8946, 0x2C
 _SYSCTL = Path("/proc/sys/net")
 _IFA_F_NODAD = 0x02
@@ -97,6 +102,34 @@ def ensure_vpc_device(pool: str, pool6: str, underlay: Device, address: str, roo
         return _device(ip, index)
 
 
+def ensure_segments_device() -> int:
+    """Return the index of the kernel's vxlan device that takes long TCP segments to VTEPs of IPv6, making it when it is
+    missing; 0 when the kernel refuses, which the log says: such segments are dropped then.
+
+    It only sends. What would come in by it is nobody's: no address, no IPv6, and IPv4 fails the reverse path.
+    """
+    with IPRoute() as ip:
+        try:
+            if not ip.link_lookup(ifname=SEGMENTS_DEVICE):
+                ip.link(
+                    "add",
+                    ifname=SEGMENTS_DEVICE,
+                    kind="vxlan",
+                    vxlan_collect_metadata=True,
+                    vxlan_learning=False,
+                    vxlan_port=VXLAN_PORT,
+                    vxlan_port_range={"low": 49152, "high": 65535},
+                )
+            index = int(ip.link_lookup(ifname=SEGMENTS_DEVICE)[0])
+            set_sysctl(f"ipv6/conf/{SEGMENTS_DEVICE}/disable_ipv6", "1")
+            set_sysctl(f"ipv4/conf/{SEGMENTS_DEVICE}/rp_filter", "1")
+            ip.link("set", index=index, arp=False, state="up")
+        except NetlinkError as error:
+            log.warning("no vxlan device for VTEPs of IPv6 (port %d): %s", VXLAN_PORT, error)
+            return 0
+        return index
+
+
 def vpc_peer() -> int:
     """Return the index of the other end of the VPC device: XDP delivers by it."""
     with IPRoute() as ip:
@@ -146,13 +179,13 @@ def set_gro(device: str) -> None:
         fcntl.ioctl(control, _SIOCETHTOOL, request)
 
 
-def remove_vpc_device() -> bool:
-    """Remove the pair and with it its route; return whether it was there."""
+def remove_devices() -> list[str]:
+    """Remove the pair, with it its routes, and the vxlan device; return the names of those that were there."""
     with IPRoute() as ip:
-        found = ip.link_lookup(ifname=VPC_DEVICE)
-        if found:
-            ip.link("del", index=found[0])
-        return bool(found)
+        found = [name for name in (VPC_DEVICE, SEGMENTS_DEVICE) if ip.link_lookup(ifname=name)]
+        for name in found:
+            ip.link("del", index=ip.link_lookup(ifname=name)[0])
+        return found
 
 
 def set_sysctl(name: str, value: str) -> None:

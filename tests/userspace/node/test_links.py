@@ -76,9 +76,26 @@ def test_making_the_vpc_device_twice_changes_nothing(underlay: Device) -> None:
 
 def test_removing_the_vpc_device_takes_its_route(underlay: Device) -> None:
     links.ensure_vpc_device("100.64.0.0/10", "fd64::/64", underlay, "10.0.0.10", 50)
-    assert links.remove_vpc_device()
+    assert links.remove_devices()
     assert ip("route", "show", "100.64.0.0/10") == []
-    assert not links.remove_vpc_device()
+    assert not links.remove_devices()
+
+
+def test_long_segments_to_ipv6_have_a_device_that_only_sends(underlay: Device) -> None:
+    index = links.ensure_segments_device()
+    assert links.ensure_segments_device() == index
+    (link,) = ip("-d", "link", "show", "unilb6")
+    assert link["ifindex"] == index and "NOARP" in link["flags"] and link["linkinfo"]["info_kind"] == "vxlan"
+    assert ip("addr", "show", "unilb6")[0]["addr_info"] == []
+    assert subprocess.check_output(["sysctl", "-n", "net.ipv6.conf.unilb6.disable_ipv6"]) == b"1\n"
+    assert links.remove_devices() == ["unilb6"]
+
+
+def test_another_vxlan_device_on_the_port_is_left_alone(underlay: Device) -> None:
+    subprocess.run(["ip", "link", "add", "other", "type", "vxlan", "dstport", "4789", "external"], check=True)
+    subprocess.run(["ip", "link", "set", "other", "up"], check=True)
+    assert links.ensure_segments_device() == 0
+    assert [link["ifname"] for link in ip("link", "show", "type", "vxlan")] == ["other"]
 
 
 def test_settings_are_written_and_those_that_do_not_exist_left_out(underlay: Device) -> None:
