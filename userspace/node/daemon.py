@@ -231,7 +231,7 @@ class NodeDaemon:
         endpoints = [EndpointCollector(self.checking)] if self.checking else []
         store = StoreCollector(self.modified, lambda: not self.source.last_error, lambda: self.source.revision)
         kernel = [self.forwarding.collector] if self.forwarding else []
-        splices = [SpliceCollector(self.splicing)] if self.splicing else []
+        splices = [SpliceCollector(self.splicing)] if self.splicing is not None else []
         return [self.totals, own, store, *endpoints, *kernel, *splices]
 
     async def scrape(self) -> None:
