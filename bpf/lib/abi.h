@@ -139,6 +139,9 @@ enum target_state {
 	TARGET_DOWN = 1, /* its sessions end: see userspace/node/ageing.py */
 };
 
+/* session.target of an L4 node's own connections, by which it checks its targets. */
+#define PROBE_TARGET 0xffffffff
+
 /* Where a ring may send a session: a gateway, or a backend, in a VPC when vni is not 0. Index 0 is
  * never a target, so an unwritten ring entry is found out. An index that is used anew has another
  * generation: sessions of the one before are none of its. Probes name a target by its index: the

@@ -157,9 +157,10 @@ static __always_inline u32 ctx_len(ctx_t *ctx)
 	return ctx->len;
 }
 
+/* The device it came in by, or the one that a local socket's packet is about to leave by. */
 static __always_inline u32 ctx_ifindex(ctx_t *ctx)
 {
-	return ctx->ingress_ifindex;
+	return ctx->ingress_ifindex ?: ctx->ifindex;
 }
 
 /* Makes the first `len` bytes linear when they are there at all; a shorter packet stays as it is

@@ -8,6 +8,7 @@
 #define UNILB_L4_H
 
 #include "decap.h"
+#include "deliver.h"
 #include "dsr.h"
 #include "mss.h"
 #include "toa.h"
@@ -95,6 +96,13 @@ static __always_inline int to_client(ctx_t *ctx, struct packet *pkt, const struc
 	if (rewrite(ctx, pkt, peer, 1))
 		return -DROP_INTERNAL;
 	return route_send(ctx, &route);
+}
+
+/* From a target to this node itself, the answer to a probe. */
+static __always_inline int to_self(ctx_t *ctx, struct packet *pkt, const struct machine *machine,
+				   const struct flow *peer)
+{
+	return rewrite(ctx, pkt, peer, 0) ? -DROP_INTERNAL : deliver(ctx, machine);
 }
 
 /* An ICMP error about what a DSR VIP's target had sent, to that target. Returns as dsr_sender(). */
@@ -215,6 +223,8 @@ static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 	}
 	if (reason != DROP_NONE)
 		return -reason;
+	if (session->target == PROBE_TARGET)
+		return to_self(ctx, pkt, self, &peer);
 	return to_client(ctx, pkt, &peer, self->mtu - tunnel_len);
 }
 

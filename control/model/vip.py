@@ -25,6 +25,18 @@ TARGET = {
     "required": ["port"],
     "additionalProperties": False,
 }
+CHECK = {
+    "type": "object",
+    "properties": {
+        "enabled": {"type": "boolean"},
+        "interval": {"type": "integer", "minimum": 1, "maximum": 3600},
+        "timeout": {"type": "number", "minimum": 0.1, "maximum": 60},
+        "rise": {"type": "integer", "minimum": 1, "maximum": 254},
+        "fall": {"type": "integer", "minimum": 1, "maximum": 254},
+        "port": PORT,
+    },
+    "additionalProperties": False,
+}
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -33,6 +45,7 @@ SCHEMA = {
         "port": PORT,
         "protocol": {"type": "string", "enum": ["tcp", "udp"]},
         "mode": {"type": "string", "enum": list(MODES)},
+        "check": CHECK,
         "targets": {"type": "array", "items": TARGET, "maxItems": MAX_TARGETS},
     },
     "required": ["port", "targets"],
@@ -58,10 +71,23 @@ class VipTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """How L4 nodes check targets: by a TCP connection every `interval` seconds, within `timeout` seconds. `fall`
+    failures in a row take a target down, `rise` successes bring it back. `port`: instead of the target's, unless 0."""
+
+    interval: int = 2
+    timeout: float = 1
+    rise: int = 2
+    fall: int = 3
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Vip:
     """`address`:`port` in `protocol` ("tcp" or "udp") goes to `targets`. `address`: "" until the control plane has
     allocated it, from a pool of IPv4. `mode`: "fnat", translated both ways with the client's address in a TOA option;
-    or "dsr", unchanged in a tunnel to targets that have the VIP's address and answer the client themselves."""
+    or "dsr", unchanged in a tunnel to targets that have the VIP's address and answer the client themselves. `check`:
+    None when targets are not checked, as those of UDP are unless it names a port."""
 
     id: str
     address: str
@@ -69,6 +95,7 @@ class Vip:
     protocol: str
     targets: tuple[VipTarget, ...]
     mode: str = "fnat"
+    check: Check | None = Check()
 
     @classmethod
     def from_json(cls, doc: object, id: str | None = None) -> Self:
@@ -85,7 +112,16 @@ class Vip:
             protocol=doc.get("protocol", "tcp"),
             targets=_targets(doc["targets"], family, port if mode == "dsr" else 0),
             mode=mode,
+            check=_check_of(doc.get("check", {}), doc.get("protocol", "tcp")),
         )
+
+
+def _check_of(doc: Mapping[str, Any], protocol: str) -> Check | None:
+    if not doc.get("enabled", True) or (protocol == "udp" and not doc):
+        return None
+    if protocol == "udp" and "port" not in doc:
+        raise bad_field("check", 'a UDP VIP needs its "port": a check is a TCP connection')
+    return Check(**{name: value for name, value in doc.items() if name != "enabled"})
 
 
 def _targets(docs: list[Mapping[str, Any]], family: int, dsr_port: int) -> tuple[VipTarget, ...]:

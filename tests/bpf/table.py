@@ -15,6 +15,7 @@ from tests.bpf import (
     l4_rows,
     l4_udp_rows,
     l4_vpc_rows,
+    probe_rows,
     splice_rows,
     vxlan6_rows,
 )
@@ -56,6 +57,8 @@ GROUPS = {
     ),
     "dsr_l4": Group("l4", "l4_ingress", "l4_xdp", (*dsr_rows.TO_TARGET, *dsr_rows.AT_L4)),
     "dsr_gateway": Group("gateway", "vxlan_ingress", None, tuple(dsr_rows.AT_GATEWAY)),  # XDP: test_dsr.py
+    "probe": Group("l4", "probe_egress", None, tuple(probe_rows.OUT)),
+    "probe_answer": Group("l4", "l4_ingress", "l4_xdp", tuple(probe_rows.BACK)),
     "dsr_answer": Group("gateway", "dsr_egress", None, tuple(dsr_rows.ANSWERS)),
     "egress": Group(
         "gateway", "vpc_egress", None, (*gateway_rows.EGRESS, *gateway_icmp_rows.EGRESS, *vxlan6_rows.EGRESS)

@@ -142,7 +142,7 @@ def test_a_killed_l4_node_loses_no_request_and_the_next_goes_on_counting(mortal:
         before = metrics(mortal, "l4")[opened]
         end(mortal, node, signal.SIGKILL)
         requests.more()
-        assert pinned(mortal, "l4") == {"l4_ingress"}
+        assert pinned(mortal, "l4") == {"l4_ingress", "probe_egress"}
         log = NodeLog(mortal, "l4")
         start(mortal, node)
         assert "l4: adopted" in log.text()

@@ -1,11 +1,11 @@
 """Snapshot -> DatapathPlan: what the maps of one node should hold. Pure, plain values: userspace/node makes bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from control.model.node import Node
-from control.model.vip import Vip, VipTarget
+from control.model.vip import Check, Vip, VipTarget
 from control.model.vpc import Vpc, VpcEndpoint
 
 PROTOCOLS = {"tcp": 6, "udp": 17}
@@ -39,7 +39,8 @@ class DatapathPlan:
     endpoints: by unique IP. hosts: the same by (address in the VPC, VNI), on L4 nodes, with the unique IP. vteps:
     (vtep, vni); vtep None marks the VNI as known. services: weight by target, by (VIP, port, protocol number). down:
     targets whose sessions end. laddrs: in order, sessions are opened from them. dsr: of a gateway, the VIPs that come
-    to it in tunnels; tunnellers: the L4 nodes that may send them.
+    to it in tunnels; tunnellers: the L4 nodes that may send them. checks: of an
+    L4 node, how each VIP's targets are checked, by its id, and which.
     """
 
     endpoints: Mapping[str, EndpointPlan] = field(default_factory=dict)
@@ -52,19 +53,24 @@ class DatapathPlan:
     toa_trusted: frozenset[str] = frozenset()
     dsr: frozenset[str] = frozenset()
     tunnellers: frozenset[str] = frozenset()
+    checks: Mapping[str, tuple[Check, tuple[TargetPlan, ...]]] = field(default_factory=dict)
     port_min: int = 1024
     port_max: int = 65535
 
 
 def compile_datapath(
-    me: Node, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc], vips: Mapping[str, Vip]
+    me: Node,
+    nodes: Mapping[str, Node],
+    vpcs: Mapping[str, Vpc],
+    vips: Mapping[str, Vip],
+    failing: Set[TargetPlan] = frozenset(),
 ) -> DatapathPlan:
     """Return the plan of the node `me`. A VIP's target that is no known gateway, has no address of the VIP's family, or
     is no endpoint of its VPC is left out: its session would go nowhere. So is an endpoint behind a VTEP of IPv6 when
-    the node has no such address."""
+    the node has no such address. failing: targets whose checks fail."""
     vpcs = {id: _reached(me, vpc) for id, vpc in vpcs.items()}
     if me.role == "l4":
-        return _l4(me, nodes, vpcs, vips)
+        return _l4(me, nodes, vpcs, vips, failing)
     dsr = frozenset(vip.address for vip in vips.values() if vip.address and _is_dsr_target(me, vip))
     l4_nodes = [node for node in nodes.values() if node.role == "l4"]
     return DatapathPlan(
@@ -90,31 +96,51 @@ def _reached(me: Node, vpc: Vpc) -> Vpc:
     return replace(vpc, endpoints={ip: e for ip, e in vpc.endpoints.items() if ":" not in e.vtep})
 
 
-def _l4(me: Node, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc], vips: Mapping[str, Vip]) -> DatapathPlan:
+def _l4(
+    me: Node,
+    nodes: Mapping[str, Node],
+    vpcs: Mapping[str, Vpc],
+    vips: Mapping[str, Vip],
+    failing: Set[TargetPlan],
+) -> DatapathPlan:
     services: dict[tuple[str, int, int], dict[TargetPlan, int]] = {}
     down: set[TargetPlan] = set()
+    checks: dict[str, tuple[Check, tuple[TargetPlan, ...]]] = {}
     used: list[tuple[Vpc, VpcEndpoint]] = []
     for vip in vips.values():
         targets = services[vip.address, vip.port, PROTOCOLS[vip.protocol]] = {}
+        asked: list[TargetPlan] = []
         for target in vip.targets:
             place = _place(vip, target, nodes, vpcs)
             if place is None:
                 continue
-            targets[place] = target.weight if target.state == "up" else 0
-            if target.state == "down":
+            is_down = target.state == "down" or place in failing
+            targets[place] = target.weight if target.state == "up" and not is_down else 0
+            if is_down:
                 down.add(place)
+            if target.state != "down" and _is_askable(me, place):
+                asked.append(place)
             if target.vpc_id:
                 used.append((vpcs[target.vpc_id], vpcs[target.vpc_id].endpoints[target.address]))
+        if vip.check is not None and asked:
+            checks[vip.id] = (vip.check, tuple(asked))
     return DatapathPlan(
         hosts={(e.ip, vpc.vni): (e.unique_ip, _endpoint(vpc, e)) for vpc, e in used},
         vteps=_vteps(iter(used)),
         services=services,
         down=frozenset(down),
+        checks=checks,
         vips=frozenset(v.address for v in vips.values()),
         laddrs=me.laddrs,
         port_min=me.port_min,
         port_max=me.port_max,
     )
+
+
+def _is_askable(me: Node, place: TargetPlan) -> bool:
+    """Probes need a local address, which a node that serves DSR VIPs alone may lack: its targets are not checked."""
+    is_v6 = ":" in (place.vip or place.address)
+    return any((":" in laddr) == is_v6 for laddr in me.laddrs)
 
 
 def _place(vip: Vip, target: VipTarget, nodes: Mapping[str, Node], vpcs: Mapping[str, Vpc]) -> TargetPlan | None:

@@ -135,7 +135,7 @@ def _vxlan(t: Topology, host: Machine, vpc: Vpc) -> list[Step]:
         Step(host.name, "ip", f"link set {bridge} addrgenmode none up"),
         Step(host.name, "ip", f"link set {device} master {bridge} addrgenmode none up"),
     ]
-    remotes = {m.inner_mac: m.address for m in t.of_role("gateway")}
+    remotes = {m.inner_mac: m.address for m in t.of_role("gateway", "l4")}
     for vm in t.vms.values():
         if vm.vpc == vpc.name and vm.host != host.name:
             remotes[vm.mac] = t.machines[vm.host].address
@@ -164,11 +164,11 @@ def _vm(t: Topology, vm: Vm, lab: str) -> list[Step]:
         for peer in t.vms.values()
         if peer.vpc == vm.vpc and peer.name != vm.name
     ]
-    for next_hop, gateway in zip(_LINK_LOCAL.hosts(), t.of_role("gateway"), strict=False):
-        lines.append(f"neighbour replace {next_hop} lladdr {gateway.inner_mac} dev {NIC} nud permanent")
-        lines += [f"route replace {prefix} via {next_hop} dev {NIC} onlink" for prefix in gateway.prefixes]
+    for next_hop, node in zip(_LINK_LOCAL.hosts(), (*t.of_role("gateway"), *t.of_role("l4")), strict=False):
+        lines.append(f"neighbour replace {next_hop} lladdr {node.inner_mac} dev {NIC} nud permanent")
+        lines += [f"route replace {prefix} via {next_hop} dev {NIC} onlink" for prefix in node.prefixes]
     return steps + [Step(vm.host, "ip", line, vm.name) for line in lines]
 
 
-# Next hops towards the gateways, in the order of the topology: 169.254.0.1 is the first gateway, and so on.
+# Next hops towards gateways and then L4 nodes, in the order of the topology: 169.254.0.1 is the first gateway.
 _LINK_LOCAL = IPv4Network("169.254.0.0/16")

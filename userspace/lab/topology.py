@@ -49,7 +49,7 @@ class Machine:
 
     @property
     def inner_mac(self) -> str:
-        """What VMs see as this gateway's MAC: 02:75 and the four bytes of its underlay address."""
+        """What VMs see as the MAC of this gateway or L4 node: 02:75 and the four bytes of its underlay address."""
         return mac(b"\x02\x75" + self.address.packed)
 
 

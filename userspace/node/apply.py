@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from ctypes import c_uint32
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from zlib import crc32
 
 from userspace.balancer.maglev import build_ring
@@ -13,6 +14,8 @@ from userspace.node.accounts import Accounts
 from userspace.node.maps import Table
 from userspace.node.reconcile import Operations, diff
 
+# Where probes are sent, on L4 nodes; nothing of it leaves the machine. IPv4's reserved block, which nobody routes.
+PROBE_NET, PROBE6_NET = IPv4Network("240.0.0.0/8"), IPv6Network("fd75:756e:6c62::/96")
 # Maps whose values the kernel writes: only keys are ours.
 COUNTED = frozenset({"vteps"})
 
@@ -228,6 +231,18 @@ class Applier:
             if target in down:
                 ended.add((index, generation))
         self.down = frozenset(ended)
+
+    def probe_addresses(self) -> dict[TargetPlan, str]:
+        """Return the address that stands for each target where probes are sent: its number, under its generation."""
+        found = {}
+        for target, index in self._targets.items():
+            raw = self.tables["targets"].get(c_uint32(index)) or bytes(abi.Target())
+            generation = abi.Target.from_buffer_copy(raw).generation & 0xFF
+            if ":" in (target.vip or target.address):
+                found[target] = str(PROBE6_NET[generation << 16 | index])
+            else:
+                found[target] = str(PROBE_NET[generation << 16 | index])
+        return found
 
     def _free_slot(self) -> int:
         """Return a slot that no service points to: there are two per service."""

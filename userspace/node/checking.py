@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from userspace.config.settings import Settings
 from userspace.health.follow import CONFIGURATION
@@ -15,6 +15,16 @@ from userspace.wire import Message
 log = logging.getLogger("unilb.health")
 
 MAX_EVENTS: Final = 100  # lines on the log per message of the checker; the rest are counted in one
+
+
+class Names(Protocol):
+    """Other names for what the checker checks. Rows as in verdicts.Endpoint; `shown` takes (upstream, ip, port) too."""
+
+    def shown(self, row: Sequence[Any]) -> list[Any]:
+        """Return a row of the checker's in the names that the node uses."""
+
+    def probed(self, row: Sequence[Any]) -> list[Any] | None:
+        """Return it in the checker's again; None when there is no such thing any more."""
 
 
 class Checking:
@@ -29,10 +39,12 @@ class Checking:
         user: str | None,
         tell: Callable[[Message], None],
         objects: Callable[[], tuple[int, Mapping[str, bytes]]],
+        names: Names | None = None,
     ) -> None:
         self.verdicts = Verdicts()
         self._tell = tell
         self._objects = objects
+        self._names = names
         self._living: Message = {}
         self._staples: dict[str, str] = {}  # OCSP responses by ssl id, in base64
         self._departed: dict[str, dict[str, int]] = {}
@@ -98,13 +110,18 @@ class Checking:
         revision, objects = self._objects()
         listed = [[key, value.decode()] for key, value in objects.items() if key.startswith(CONFIGURATION)]
         rows, names = [list(endpoint) for endpoint in self.verdicts], self.verdicts.names_message()["names"]
+        if self._names is not None:
+            rows = [row for shown in rows if (row := self._names.probed(shown)) is not None]
         self._child.send({"type": "states", "rows": rows, "names": names})
         self._child.send({"type": "snapshot", "revision": revision, "objects": listed})
 
     def _received(self, message: Message) -> None:
         match message["type"]:
             case "health":
-                changed, events = self.verdicts.take(message["rows"], message["gone"])
+                rows, gone = message["rows"], message["gone"]
+                if self._names is not None:
+                    rows, gone = [[self._names.shown(row) for row in part] for part in (rows, gone)]
+                changed, events = self.verdicts.take(rows, gone)
                 if changed:
                     self._tell(self.verdicts.down_message(changed))
                 self._log(events)

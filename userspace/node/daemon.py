@@ -17,12 +17,10 @@ from control.model.keys import CONFIGURATION, PREFIXES
 from control.model.node import Node
 from control.store.base import Store
 from control.store.open import open_store
-from userspace.config.compile_datapath import DatapathPlan, compile_datapath
 from userspace.config.extra_labels import by_metric
 from userspace.config.snapshot import EMPTY, Snapshot, apply
 from userspace.config.source import Source, Update
 from userspace.node import options, splice_counters
-from userspace.node.apply import PlanTooLarge
 from userspace.node.checking import Checking
 from userspace.node.counters import NodeCollector
 from userspace.node.daemon_settings import NodeSettings
@@ -33,6 +31,7 @@ from userspace.node.headers import HeadersMissing
 from userspace.node.links import LinkError
 from userspace.node.machine import MachineError
 from userspace.node.maps import MapMismatch
+from userspace.node.planning import Planning
 from userspace.node.predecessors import Predecessors
 from userspace.node.report import Reporter, named
 from userspace.node.scrape import serve_metrics
@@ -68,7 +67,7 @@ class NodeDaemon:
     checking: Checking | None = None
     forwarding: Forwarding | None = None
     splicing: Splicing | None = None
-    refused: str = ""
+    planning: Planning = field(init=False)
     served: int = 0  # the revision of the last change that was taken
     reporter: Reporter = field(init=False)
     modified: Modified = field(default_factory=Modified)
@@ -85,6 +84,7 @@ class NodeDaemon:
             self.source = Source(self.store, CONFIGURATION)
         else:
             self.source = Source(self.store, CONFIGURATION, opened=keyring.open_value)
+        self.planning = Planning(self.settings.id, lambda: self.snapshot)
         self.reporter = Reporter(self.store, self.settings.id, self.report)
 
     async def run(self) -> None:
@@ -116,7 +116,7 @@ class NodeDaemon:
         self.snapshot = apply(self.snapshot, update.revision, datapath)
         changed = bool(self.snapshot.changed)
         if self.forwarding is not None and changed:
-            await self._add()
+            await self.planning.add()
         if self.supervisor is not None and self.checking is not None:
             with new_epoch(self.splicing.guard if self.splicing is not None else None, self.supervisor.tell):
                 self.supervisor.changes(update.revision, update.changes)
@@ -142,7 +142,9 @@ class NodeDaemon:
                 log.warning("no object %s in the store: waiting for it", PREFIXES["node"] + self.settings.id)
                 return
             # In a thread: netlink brings an event loop of its own, and a compile takes seconds.
-            self.forwarding = await asyncio.to_thread(bring_up, self.me, self._plan(self.me), self.settings.forwarding)
+            plan = self.planning.plan(self.me)
+            self.forwarding = await asyncio.to_thread(bring_up, self.me, plan, self.settings.forwarding)
+            self.planning.forwarding = self.forwarding
             self._tasks.append(asyncio.create_task(self.forwarding.age()))
             log.info(
                 "datapath of %s %s: %s, %.1f MiB of kernel memory",
@@ -154,6 +156,9 @@ class NodeDaemon:
         if self.me is None or self.me.role == "gateway":
             self._start_splicing()
             await self._start_workers()
+        elif self.forwarding is not None:
+            s = self.settings
+            self.checking = self.planning.start_probing(plan, self.forwarding, s.worker_of(self.me), s.user)
         if self.ready is not None:
             await self.ready()
 
@@ -193,25 +198,6 @@ class NodeDaemon:
         with new_epoch(guard if guard is not None and guard.is_decisive(message) else None, self.supervisor.tell):
             self.supervisor.tell(message)
 
-    def _plan(self, me: Node) -> DatapathPlan:
-        return compile_datapath(me, self.snapshot.nodes, self.snapshot.vpcs, self.snapshot.vips)
-
-    async def _add(self) -> None:
-        """Bring new entries into the maps; a plan that does not fit is refused whole and the last one stays."""
-        me = self.snapshot.nodes.get(self.settings.id)
-        if me is None or self.forwarding is None:
-            self.refused = "this node's own object is gone from the store: the last plan stays"
-        else:
-            try:
-                plan = self._plan(me)
-                self.forwarding.add(plan)
-                self.refused = ""
-                await self.forwarding.own(plan.dsr)
-            except (PlanTooLarge, LinkError) as error:
-                self.refused = str(error)
-        if self.refused:
-            log.error("datapath: %s", self.refused)
-
     def rejected(self) -> dict[str, str]:
         """Return store key -> why what is stored there is not in use."""
         found = dict(self.snapshot.rejected)
@@ -235,8 +221,9 @@ class NodeDaemon:
         return [self.totals, own, store, *endpoints, *kernel, *splices]
 
     async def scrape(self) -> None:
-        if self.supervisor is not None and self.checking is not None:
+        if self.checking is not None:
             self.checking.ask_counters()
+        if self.supervisor is not None:
             await self.supervisor.fresh_counters()
         if self.splicing is not None:
             self.totals.beside(*splice_counters.as_workers_count(self.splicing.accounts.read()))
@@ -254,7 +241,7 @@ class NodeDaemon:
             "store_age_seconds": round(self.source.age or 0.0, 3),
             "held": sorted(self.source.held),
             **named(self.rejected()),
-            "datapath": self.refused or ("up" if self.forwarding else "off"),
+            "datapath": self.planning.refused or ("up" if self.forwarding else "off"),
             **self.endpoints(),
         }
 
@@ -274,7 +261,7 @@ class NodeDaemon:
             "held": sorted(self.source.held),
             "workers": workers,
             "rejected": self.rejected(),
-            "datapath": self.refused or ("up" if self.forwarding else "off"),
+            "datapath": self.planning.refused or ("up" if self.forwarding else "off"),
             "endpoints_down": self.checking.verdicts.all_down() if self.checking else {},
         }
 

@@ -47,9 +47,10 @@ TOA = (
     Program("sock_toa.c", "toa_peername6", "cgroup_sock_addr", AttachType.CGROUP_INET6_GETPEERNAME, "cgroup"),
 )
 _DSR_EGRESS = Program("tc_dsr.c", "dsr_egress", "sched_cls", AttachType.TCX_EGRESS, "underlay")
+_PROBE_EGRESS = Program("tc_l4.c", "probe_egress", "sched_cls", AttachType.TCX_EGRESS, "vpc")
 _VPC_EGRESS = Program("tc_gateway.c", "vpc_egress", "sched_cls", AttachType.TCX_EGRESS, "vpc")
 ROLES: dict[str, tuple[Program, ...]] = {
-    "l4": (Program("tc_l4.c", "l4_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),),
+    "l4": (_PROBE_EGRESS, Program("tc_l4.c", "l4_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay")),
     "gateway": (
         _VPC_EGRESS,
         Program("tc_gateway.c", "vxlan_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),
@@ -61,6 +62,7 @@ ROLES: dict[str, tuple[Program, ...]] = {
 # What receives from the underlay, on XDP instead; neigh_ingress first, since l4_xdp leaves it packets.
 XDP_ROLES = {
     "l4": (
+        _PROBE_EGRESS,
         Program("tc_neigh.c", "neigh_ingress", "sched_cls", AttachType.TCX_INGRESS, "underlay"),
         Program("xdp_l4.c", "l4_xdp", "xdp", AttachType.XDP, "underlay"),
     ),

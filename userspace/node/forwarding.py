@@ -10,7 +10,7 @@ from control.model.node import Node
 from userspace.config.compile_datapath import DatapathPlan
 from userspace.node import datapath, links, offloads, resets
 from userspace.node.ageing import Swept, Timeouts, sweep
-from userspace.node.apply import Applier, MachineFacts, tunnel_overhead
+from userspace.node.apply import PROBE6_NET, PROBE_NET, Applier, MachineFacts, tunnel_overhead
 from userspace.node.counters import DatapathCollector
 from userspace.node.datapath import Datapath, Sizes
 from userspace.node.links import LinkError
@@ -124,15 +124,19 @@ def bring_up(me: Node, plan: DatapathPlan, settings: ForwardingSettings) -> Forw
     cgroup = None
     if me.role == "gateway":
         links.prepare_gateway()
-        vpc = links.ensure_vpc_device(settings.pool, settings.pool6, underlay, me.address, tunnel_overhead(me.address6))
-        devices["vpc"] = vpc.index
-        peer = links.vpc_peer()
-        if settings.hook in datapath.XDP_HOOKS:
-            links.set_gro(links.VPC_DEVICE)
-        facts = replace(facts, vpc_ifindex=vpc.index, vpc_mac=vpc.mac, vpc_peer_ifindex=peer)
+        pools = settings.pool, settings.pool6
         cgroup = os.open(own_cgroup(me.id), os.O_RDONLY)
     else:
-        links.prepare_l4(underlay, bool(me.address6) or any(":" in laddr for laddr in me.laddrs))
+        pools = str(PROBE_NET), str(PROBE6_NET)
+        has_ipv6 = bool(me.address6) or any(":" in laddr for laddr in me.laddrs)
+        links.prepare_l4(underlay, has_ipv6)
+    vpc = links.ensure_vpc_device(*pools, underlay, me.address, tunnel_overhead(me.address6))
+    if me.role == "l4":
+        links.prepare_l4(vpc, has_ipv6)  # bpf_fib_lookup() answers for it as well
+    devices["vpc"] = vpc.index
+    if settings.hook in datapath.XDP_HOOKS:
+        links.set_gro(links.VPC_DEVICE)
+    facts = replace(facts, vpc_ifindex=vpc.index, vpc_mac=vpc.mac, vpc_peer_ifindex=links.vpc_peer())
     try:
         loaded = datapath.load(root, me.role, settings.sizes, settings.cache, settings.hook)
         applier = Applier(loaded.tables, facts)

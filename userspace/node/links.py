@@ -28,7 +28,7 @@ _SYSCTL = Path("/proc/sys/net")
 _IFA_F_NODAD = 0x02
 NTF_USE, NUD_STALE = 0x01, 0x04
 # Names of our filters.
-PROGRAMS = frozenset({"dsr_egress", "l4_ingress", "neigh_ingress", "vpc_egress", "vxlan_ingress"})
+PROGRAMS = frozenset({"dsr_egress", "l4_ingress", "neigh_ingress", "probe_egress", "vpc_egress", "vxlan_ingress"})
 _OURS = 75  # the protocol number by which our local routes are known (`ip route show table local proto 75`)
 _RTN_LOCAL, _TABLE_LOCAL, _SCOPE_HOST = 2, 255, 254
 _TC_PARENT = {AttachType.TCX_INGRESS: "ffff:fff2", AttachType.TCX_EGRESS: "ffff:fff3"}
@@ -63,7 +63,7 @@ def _device(ip: IPRoute, index: int) -> Device:
 
 
 def ensure_vpc_device(pool: str, pool6: str, underlay: Device, address: str, room: int) -> Device:
-    """Return the device that the unique IPs are routed to, making it and its routes when they are missing.
+    """Return the device that the unique IPs (L4 nodes: probes) are routed to, made with its routes when missing.
 
     A veth pair, whose other end stays idle: the program on its egress takes every packet. The routes' MTU leaves `room`
     for the tunnel, so that TCP offers the right segment size by itself. The pair's own is the underlay's: XDP's

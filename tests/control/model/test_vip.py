@@ -5,7 +5,7 @@ import re
 import pytest
 
 from control.model.errors import ModelError
-from control.model.vip import Vip, VipTarget
+from control.model.vip import Check, Vip, VipTarget
 
 
 def test_a_vip_is_read_with_its_defaults() -> None:
@@ -88,3 +88,36 @@ def test_what_dsr_cannot_do_is_refused(target: dict[str, object], says: str) -> 
 def test_a_mode_is_fnat_or_dsr() -> None:
     with pytest.raises(ModelError, match="mode"):
         Vip.from_json({"address": "10.100.0.10", "port": 80, "mode": "tunnel", "targets": []}, "d")
+
+
+@pytest.mark.parametrize(
+    ("fields", "check"),
+    [
+        ({}, Check(interval=2, timeout=1, rise=2, fall=3)),
+        ({"check": {"interval": 5, "port": 8080}}, Check(interval=5, port=8080)),
+        ({"check": {"timeout": 0.5, "rise": 1, "fall": 1}}, Check(timeout=0.5, rise=1, fall=1)),
+        ({"check": {"enabled": False, "interval": 5}}, None),
+        ({"protocol": "udp"}, None),
+        ({"protocol": "udp", "check": {"port": 53}}, Check(port=53)),
+    ],
+)
+def test_targets_of_tcp_are_checked_unless_it_is_said(fields: dict[str, object], check: Check | None) -> None:
+    doc = {"address": "10.100.0.10", "port": 80, "targets": [{"node": "gw1", "port": 80}], **fields}
+    assert Vip.from_json(doc, "v").check == check
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"check": {"interval": 0}}, "interval"),
+        ({"check": {"timeout": 0}}, "timeout"),
+        ({"check": {"rise": 0}}, "rise"),
+        ({"check": {"fall": 255}}, "fall"),
+        ({"check": {"http_path": "/"}}, "http_path"),
+        ({"protocol": "udp", "check": {"interval": 1}}, 'a UDP VIP needs its "port": a check is a TCP connection'),
+    ],
+)
+def test_a_check_that_cannot_be_is_refused(fields: dict[str, object], says: str) -> None:
+    doc = {"address": "10.100.0.10", "port": 80, "targets": [], **fields}
+    with pytest.raises(ModelError, match=re.escape(says)):
+        Vip.from_json(doc, "v")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from control.model.node import Node
-from control.model.vip import Vip, VipTarget
+from control.model.vip import Check, Vip, VipTarget
 from control.model.vpc import Vpc, VpcEndpoint
 from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan, compile_datapath
 
@@ -67,6 +67,7 @@ def test_an_l4_node_steers_vips_to_gateways_by_address() -> None:
         services={("10.100.0.10", 80, 6): {TargetPlan("10.1.0.11", 80): 2, TargetPlan("10.2.0.12", 8080): 1}},
         vips=frozenset({"10.100.0.10"}),
         laddrs=("10.100.1.1", "10.100.1.2"),
+        checks={"public": (Check(), (TargetPlan("10.1.0.11", 80), TargetPlan("10.2.0.12", 8080)))},
     )
 
 
@@ -172,3 +173,28 @@ def test_a_vtep_of_ipv6_needs_a_node_with_such_an_address() -> None:
     plan = compile_datapath(replace(GW1, address6="2001:db8:1::11"), NODES, {"six": SIX}, {})
     assert plan.endpoints == {"fd75::1": EndpointPlan("fd00:a::10", "2001:db8:1::31", 10030, "m", 1430)}
     assert plan.vteps == {(None, 10030), ("2001:db8:1::31", 10030)}
+
+
+def test_a_target_whose_check_fails_is_down_in_every_vip_that_names_it() -> None:
+    targets = (VipTarget("gw1", 80), VipTarget("gw2", 80))
+    vips = {id: Vip(id, f"10.100.0.{n}", 80, "tcp", targets) for n, id in enumerate(("a", "b"))}
+    failing = TargetPlan("10.1.0.11", 80)
+    plan = compile_datapath(L4, NODES, {}, vips, {failing})
+    assert all(
+        weights[failing] == 0 and weights[TargetPlan("10.2.0.12", 80)] == 1 for weights in plan.services.values()
+    )
+    assert plan.down == {failing}
+    assert all(failing in places for _, places in plan.checks.values())  # or it would never come back
+
+
+def test_what_is_checked() -> None:
+    states = tuple(VipTarget(node, 80, state=state) for node, state in (("gw1", "drain"), ("gw2", "down")))
+    unchecked = Vip("off", "10.100.0.11", 80, "tcp", states, check=None)
+    plan = compile_datapath(L4, NODES, {}, {"v": Vip("v", "10.100.0.10", 80, "tcp", states), "off": unchecked})
+    assert plan.checks == {"v": (Check(), (TargetPlan("10.1.0.11", 80),))}
+
+
+def test_without_a_local_address_of_the_family_nothing_can_be_asked() -> None:
+    bare = replace(L4, laddrs=("2001:db8:1::1",))
+    assert compile_datapath(bare, NODES, {}, {"d": DSR}).checks == {}
+    assert set(compile_datapath(bare, NODES, {}, {"d": replace(DSR, address="2001:db8:100::20")}).checks) == {"d"}

@@ -275,3 +275,15 @@ def test_a_gateway_of_both_families_says_so_and_leaves_room_for_either_tunnel(lo
         ("192.168.0.10", "10.1.0.31", 1450),
         ("fd00:a::10", "2001:db8:1::31", 1430),
     ]
+
+
+def test_a_target_has_a_probe_address_of_its_number_and_generation(loaded: Datapath) -> None:
+    there = TargetPlan("2001:db8::1", 80)
+    applier = Applier(loaded.tables, FACTS)
+    applier.add(replace(L4_PLAN, services={VIP: {GW1: 1, there: 1}}))
+    first = applier.probe_addresses()
+    generations = {place: target(loaded, i).generation for place, i in ((GW1, 1), (there, 2))}
+    assert first == {GW1: f"240.{generations[GW1]}.0.1", there: f"fd75:756e:6c62::{generations[there]:x}:2"}
+    applier.add(replace(L4_PLAN, services={VIP: {GW2: 1, there: 1}}))
+    second = applier.probe_addresses()
+    assert second[there] == first[there] and second[GW2] == f"240.{generations[GW1] + 1}.0.1"

@@ -1,0 +1,264 @@
+"""The L4 tier from outside: DSR, over the loss of an L4 node too; targets checked the way of data; ended sessions."""
+
+import hashlib
+import http.client
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from tests.netns.conftest import built
+from tests.netns.observe import (
+    CLIENT,
+    checksum_errors,
+    drops,
+    eventually,
+    grown,
+    health,
+    kept,
+    metrics,
+    service,
+    sha256_of,
+)
+from userspace.lab import services, topology
+from userspace.lab.capture import captured, frames, tunnelled
+from userspace.lab.client import request
+from userspace.lab.exec import connect, open_socket, run
+from userspace.lab.lab import Lab
+from userspace.lab.publish import admin
+
+pytestmark = pytest.mark.netns
+VIP, HOST = "10.100.0.20", "classic.example.com"
+SECOND = """
+  l4b: # takes over from l4
+    role: l4
+    zone: core
+    addresses: {core: 10.0.0.11}
+    laddrs: [10.101.1.1]
+    prefixes: [10.101.0.0/16]
+"""
+SIZE = 100 << 20
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A region with two L4 nodes and a DSR VIP; the router sends its clients to the first."""
+    text = topology.DEFAULT_PATH.read_text().replace("\n  gw1:\n", f"{SECOND}  gw1:\n", 1)
+    for lab in built("e2edsr", topology.parse(text)):
+        publish(lab)
+        yield lab
+
+
+def publish(lab: Lab) -> None:
+    vip = {"address": VIP, "port": 80, "mode": "dsr", "targets": [{"node": n, "port": 80} for n in ("gw1", "gw2")]}
+    assert admin(lab, "PUT", "/unilb/vips/dsr", vip).status == 201
+    for node in ("l4", "l4b"):
+        eventually(f"{node} steers", lambda n=node: ring(lab, n) is not None)
+    eventually("gateways have the VIP", lambda: status(lab) == 200)
+
+
+def ring(lab: Lab, node: str) -> float | None:
+    return metrics(lab, node).get(f"unilb_ring_checksum owner={VIP}:80/tcp")
+
+
+def status(lab: Lab, vip: str = VIP) -> int | str:
+    """Who answers a VIP straight to VMs; else the status; 0 for no answer."""
+    try:
+        reply = request(lab, "client", "GET", f"http://{vip}/who", headers={"Host": HOST}, timeout=1)
+    except OSError:
+        return 0
+    return reply.status if vip == VIP else str(reply.json()["machine"])
+
+
+def event(lab: Lab, node: str, name: str) -> float:
+    return metrics(lab, node).get(f"unilb_datapath_events_total event={name}", 0)
+
+
+def get(connection: http.client.HTTPConnection, uri: str) -> http.client.HTTPResponse:
+    connection.request("GET", uri, headers={"Host": HOST})
+    response = connection.getresponse()
+    assert response.status == 200
+    return response
+
+
+def test_the_client_is_answered_without_the_l4_node_and_its_address_arrives_as_it_is(two: Lab) -> None:
+    before = {node: drops(two, node) for node in ("l4", "gw1", "gw2")}
+    answers = two.state / "answers.pcap"
+    with captured(two, "l4", answers, f"tcp and src host {VIP} and dst host {CLIENT}"):
+        for _ in range(6):
+            reply = request(two, "client", "GET", f"http://{VIP}/who", headers={"Host": HOST})
+            assert (reply.status, reply.json()["x_forwarded_for"]) == (200, CLIENT)
+    assert {node: grown(before[node], drops(two, node)) for node in before} == {"l4": {}, "gw1": {}, "gw2": {}}
+    taken = {gw: event(two, gw, "dsr_taken") for gw in ("gw1", "gw2")}
+    assert all(taken.values()), taken
+    assert metrics(two, "gw1")["unilb_vtep_packets_total vtep=10.0.0.10 vni=dsr"] > 0
+    assert list(frames(answers)) == []
+
+
+def test_both_l4_nodes_have_one_ring_and_gateways_answer_no_arp_for_the_vip(two: Lab) -> None:
+    assert ring(two, "l4") == ring(two, "l4b")
+    assert f"local {VIP} " in run(two, "gw1", ["ip", "route", "show", "table", "local", "proto", "75"]).stdout
+    for name, value in (("arp_ignore", "1"), ("arp_announce", "2")):
+        assert run(two, "gw1", ["cat", f"/proc/sys/net/ipv4/conf/eth0/{name}"]).stdout.strip() == value
+
+
+def test_an_upload_fits_the_tunnel(two: Lab) -> None:
+    """The client's segments are as long as the gateway's SYN-ACK has offered: with more, none would come through."""
+    places = ("client", "router", "l4", "gw1", "gw2")
+    errors, before = checksum_errors(two, places), {node: drops(two, node) for node in ("l4", "gw1", "gw2")}
+    body = os.urandom(8 << 20)
+    with kept(two, VIP, timeout=60) as connection:
+        mss = struct.unpack("I", connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 4))[0]
+        assert mss == 1500 - 28 - 40 - 12  # and its own timestamps
+        connection.request("PUT", "/upload/dsr", body=body, headers={"Host": HOST})
+        response = connection.getresponse()
+        cookie = (response.getheader("Set-Cookie") or "").partition(";")[0]
+        assert response.status == 201, response.read()
+        response.read()
+        for method, expected in (("GET", body), ("DELETE", b"")):
+            connection.request(method, "/upload/dsr", headers={"Host": HOST, "Cookie": cookie})
+            assert connection.getresponse().read() == expected
+    assert {node: grown(before[node], drops(two, node)) for node in before} == {"l4": {}, "gw1": {}, "gw2": {}}
+    assert checksum_errors(two, places) == errors
+
+
+@pytest.fixture
+def first_again(two: Lab) -> Iterator[None]:
+    """The first L4 node is back afterwards, and has the VIP's clients."""
+    yield
+    run(two, "router", ["ip", "route", "del", f"{VIP}/32"], check=False)
+    services.up(two)
+
+
+def opened(lab: Lab, node: str) -> float:
+    return metrics(lab, node)[f"unilb_sessions_opened_total owner={VIP}:80/tcp"]
+
+
+@pytest.mark.usefixtures("first_again")
+def test_a_lost_l4_node_breaks_no_connection(two: Lab) -> None:
+    with kept(two, VIP, timeout=60) as connection:
+        get(connection, "/who").read()
+        response = get(connection, f"/size/{SIZE}")
+        digest = hashlib.sha256(response.read(1 << 20))
+        node = service(two, "l4")
+        services.stop(two, node)
+        run(two, "l4", [services.unilb(), "node", "--detach"])
+        run(two, "router", ["ip", "route", "replace", f"{VIP}/32", "via", "10.0.0.11"])
+        while piece := response.read(1 << 20):
+            digest.update(piece)
+        assert digest.hexdigest() == sha256_of(two.state / "files" / str(SIZE))
+        get(connection, "/who").read()
+        assert event(two, "l4b", "ring_only") > 0
+        assert opened(two, "l4b") == 0
+    assert status(two) == 200
+    assert opened(two, "l4b") == 1
+
+
+VMS, BLUE = "10.100.0.21", "10010/192.168.0.10:80"
+
+
+@pytest.fixture
+def vms(two: Lab) -> Iterator[None]:
+    """A VIP straight to the VMs of VPC blue."""
+    targets = [{"vpc_id": "blue", "address": f"192.168.0.{n}", "port": 80} for n in (10, 11)]
+    check = {"interval": 1, "rise": 1, "fall": 2}
+    assert admin(two, "PUT", "/unilb/vips/vms", {"address": VMS, "port": 80, "targets": targets, "check": check})
+    yield
+    run(two, "host1", ["ip", "link", "set", "blue1", "up"])
+    assert admin(two, "DELETE", "/unilb/vips/vms").status == 200
+
+
+def ups(lab: Lab, vip: str) -> dict[str, float]:
+    prefix = f"unilb_endpoint_up upstream=vips/{vip} endpoint="
+    return {name.removeprefix(prefix): n for name, n in metrics(lab, "l4").items() if name.startswith(prefix)}
+
+
+def who(connection: http.client.HTTPConnection) -> str:
+    return str(json.loads(get(connection, "/who").read())["machine"])
+
+
+@pytest.mark.usefixtures("vms")
+def test_a_vm_is_checked_in_its_vpc_and_one_that_is_down_takes_no_session_and_keeps_none(two: Lab) -> None:
+    eventually("both VMs have been checked", lambda: len(ups(two, "vms")) == 2)
+    wire = two.state / "probes.pcap"
+    with captured(two, "host1", wire, "udp port 4789 and src host 10.0.0.10"):
+        eventually("a probe has passed", lambda: wire.stat().st_size > 1000)
+    seen = {(p.vni, p.inner_source, p.inner_destination) for f in frames(wire) if (p := tunnelled(f))}
+    assert {(vni, to) for vni, _, to in seen} == {(10010, "192.168.0.10")}
+    assert {source for _, source, _ in seen} <= {"10.100.1.1", "10.100.1.2"}
+    assert set(ups(two, "vms").values()) == {1.0}
+
+    def held_by(vm: str) -> http.client.HTTPConnection:
+        while who(connection := stack.enter_context(kept(two, VMS))) != vm:
+            pass
+        return connection
+
+    with ExitStack() as stack:
+        lost, stays = held_by("blue1"), held_by("blue2")
+        run(two, "host1", ["ip", "link", "set", "blue1", "down"])
+        down = eventually("blue1 is down", lambda: health(two, "l4")["endpoints_down"].get("vips/vms"))
+        assert down == [BLUE] and ups(two, "vms") == {BLUE: 0.0, "10010/192.168.0.11:80": 1.0}
+        assert metrics(two, "l4")["unilb_endpoint_transitions_total upstream=vips/vms to=down"] == 1
+        with pytest.raises(ConnectionResetError):
+            lost.sock.recv(1)
+        assert who(stays) == "blue2"
+        for _ in range(6):
+            with kept(two, VMS) as connection:
+                assert who(connection) == "blue2"
+    run(two, "host1", ["ip", "link", "set", "blue1", "up"])
+    eventually("blue1 is back", lambda: set(ups(two, "vms").values()) == {1.0})
+    eventually("and is sent clients", lambda: status(two, VMS) == "blue1")
+
+
+def test_targets_of_fnat_and_dsr_are_checked_too(two: Lab) -> None:
+    for vip in ("public", "dsr"):
+        assert eventually(f"{vip} is checked", lambda v=vip: ups(two, v)) == {"10.1.0.11:80": 1.0, "10.2.0.12:80": 1.0}
+    run(two, "gw1", ["ip", "route", "del", "local", VIP, "dev", "lo", "table", "local"])
+    eventually("gw1 takes the VIP no more", lambda: ups(two, "dsr")["10.1.0.11:80"] == 0)
+    assert ups(two, "public")["10.1.0.11:80"] == 1
+    assert {request(two, "client", "GET", f"http://{VIP}/who", headers={"Host": HOST}).status for _ in range(4)} == {
+        200
+    }
+    run(two, "gw1", ["ip", "route", "add", "local", VIP, "dev", "lo", "proto", "75", "scope", "host", "table", "local"])
+    eventually("gw1 takes it again", lambda: ups(two, "dsr")["10.1.0.11:80"] == 1)
+
+
+def test_both_ends_of_an_established_session_that_expires_are_reset(two: Lab) -> None:
+    node, vip = service(two, "l4b"), "10.101.0.30"
+    services.stop(two, node)
+    services.start(two, replace(node, argv=(*node.argv, "--established-timeout", "1")))
+    services.wait_until_ready(two, node)
+    target = {"address": "10.1.0.21", "port": 7000}
+    assert admin(two, "PUT", "/unilb/vips/silent", {"address": vip, "port": 7, "targets": [target]}).status == 201
+    with open_socket(two, "web1") as listener:
+        listener.bind(("10.1.0.21", 7000))
+        listener.listen()
+        eventually("l4b publishes it", lambda: f"unilb_ring_checksum owner={vip}:7/tcp" in metrics(two, "l4b"))
+        # The checker's connections are accepted as well: the client's is the one that speaks.
+        with connect(two, "client", (vip, 7), timeout=60) as client:
+            client.sendall(b"?")
+            while True:
+                server, _ = listener.accept()
+                server.settimeout(60)
+                if server.recv(1):
+                    break
+                server.close()
+            server.sendall(b"!")
+            assert client.recv(1) == b"!"
+            for end in (client, server):
+                with pytest.raises(ConnectionResetError):
+                    end.recv(1)
+            server.close()
+    assert metrics(two, "l4b")["unilb_sessions_reset_total"] >= 2
+    assert admin(two, "DELETE", "/unilb/vips/silent").status == 200
+
+
+def test_a_vip_that_is_gone_leaves_the_gateways(two: Lab) -> None:
+    assert admin(two, "DELETE", "/unilb/vips/dsr").status == 200
+    local = ["ip", "route", "show", "table", "local", "proto", "75"]
+    eventually("the VIP is no address of gw1", lambda: run(two, "gw1", local).stdout == "")
