@@ -7,14 +7,18 @@ import json
 import os
 import signal
 import socket
+import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.netns import echo_upgraded
 from tests.netns.conftest import built
 from tests.netns.observe import eventually, kept, metrics, service, sha256_of, worker_pids
 from userspace.lab import nginx, services
-from userspace.lab.exec import connect
+from userspace.lab.exec import connect, spawn
 from userspace.lab.lab import Lab
 from userspace.lab.publish import admin
 from userspace.lab.topology import Topology
@@ -203,6 +207,48 @@ def test_killing_every_process_breaks_no_spliced_connection_and_the_next_ones_li
             lambda: metrics(lab, "gw1").get("unilb_splices state=active kind=guarded", 0),
         )
         assert active >= 1
+
+
+def echoes(sock: socket.socket, size: int) -> bool:
+    """True when as many bytes come back as they were sent."""
+    sent, came = os.urandom(size), b""
+    sending = threading.Thread(target=sock.sendall, args=(sent,))
+    sending.start()
+    while len(came) < size and (data := sock.recv(65536)):
+        came += data
+    sending.join()
+    return came == sent
+
+
+def test_a_websocket_leaves_the_proxy_unasked_and_outlives_its_worker(lab: Lab) -> None:
+    spawn(lab, "web1", "upgraded", [sys.executable, str(Path(echo_upgraded.__file__))])
+    web1 = lab.topology.machines["web1"].address
+    put(lab, "/apisix/admin/upstreams/ws", {"type": "roundrobin", "nodes": {f"{web1}:9000": 1}})
+    route = {"host": "ws.example.com", "uri": "/*", "upstream_id": "ws", "enable_websocket": True}
+    put(lab, "/apisix/admin/routes/ws", route)
+    ask = b"GET / HTTP/1.1\r\nHost: ws.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+    def upgraded() -> socket.socket | None:
+        sock = connect(lab, "client", (GW1, 80), timeout=30)
+        sock.sendall(ask)
+        if sock.recv(len(echo_upgraded.SWITCH)).startswith(b"HTTP/1.1 101"):
+            return sock
+        sock.close()
+        return None
+
+    kind = "unilb_splices_made_total kind=opaque"
+    before = metrics(lab, "gw1").get(kind, 0)
+    with eventually("the route is there", upgraded) as sock:
+        eventually("it is spliced", lambda: metrics(lab, "gw1").get(kind, 0) > before)
+        assert echoes(sock, 5) and echoes(sock, MIB)
+        old = worker_pids(lab, "gw1")
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        assert echoes(sock, MIB)
+        eventually("others have taken their places", lambda: len(worker_pids(lab, "gw1") - old) == len(old))
+        assert echoes(sock, 5)
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(1) == b""
 
 
 def test_nothing_is_left_of_connections_that_have_ended(lab: Lab) -> None:

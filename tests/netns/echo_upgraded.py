@@ -1,0 +1,27 @@
+"""An endpoint on port 9000 that takes up any upgrade and gives back what comes: `python echo_upgraded.py`."""
+
+import asyncio
+
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SWITCH)
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except (ConnectionError, asyncio.IncompleteReadError):
+        pass
+    finally:
+        writer.close()
+
+
+async def main() -> None:
+    server = await asyncio.start_server(serve, "0.0.0.0", 9000)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
