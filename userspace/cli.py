@@ -12,6 +12,7 @@ COMMANDS = {
     "run": ("userspace.run", "gateway and Admin API on one machine, no root"),
     "ctl": ("control.ctl.cli", "read and change the configuration"),
     "drops": ("userspace.node.drops_cli", "packets that the datapath drops, live"),
+    "top": ("userspace.node.top_cli", "which connections move most, live"),
     "sessions": ("userspace.node.sessions_cli", "the FNAT sessions of this machine"),
     "toa": ("userspace.node.toa_cli", "show servers on this machine the client behind an L4 node"),
     "lab": ("userspace.lab.cli", "the region on this machine, out of network namespaces"),

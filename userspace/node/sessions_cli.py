@@ -1,4 +1,4 @@
-"""`unilb sessions`: the FNAT sessions of this machine, read from its maps."""
+"""`unilb sessions`: the FNAT sessions of this machine, or its splices, read from its maps."""
 
 import argparse
 import json
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from userspace.node import abi, datapath, maps
+from userspace.node import abi, datapath, maps, spliced_rows
 from userspace.node.abi import Direction, TcpSeen
 from userspace.node.ageing import TCP, Ended
 from userspace.node.machine import BPFFS
 from userspace.node.resets import reset_ends
+from userspace.node.splice_table import SpliceTable
 
 NSEC = 1_000_000_000
 
@@ -111,6 +112,11 @@ def run(args: argparse.Namespace) -> int:
         print("--kill needs to be told which: an address, --vni or --state")
         return 2
     tables = maps.open_tables(here)
+    if args.spliced:
+        try:
+            return _spliced(args, tables)
+        finally:
+            maps.close_tables(tables)
     entries = dict(tables["sessions"].items())
     found = [
         row
@@ -134,11 +140,40 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _spliced(args: argparse.Namespace, tables: dict[str, maps.Table]) -> int:
+    if "splices" not in tables:
+        print("this machine's datapath carries no splices")
+        return 1
+    found = [
+        row
+        for row in spliced_rows.rows(SpliceTable(tables).living(), time.monotonic_ns())
+        if args.match in f"{row.client} {row.reached} {row.leaves_as} {row.endpoint}"
+        and args.vni in (None, row.vni)
+        and args.state in (None, row.state)
+    ]
+    if args.kill:
+        print(f"{spliced_rows.kill(tables, found)} splices ended, their ends told")
+    elif args.count:
+        print(len(found))
+    elif args.json:
+        for row in found:
+            print(json.dumps(asdict(row)))
+    else:
+        print(spliced_rows.table(found[: args.limit]))
+        if len(found) > args.limit:
+            print(f"... and {len(found) - args.limit} more (--limit)")
+    return 0
+
+
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("sessions", help="the FNAT sessions of this machine", description=__doc__)
     parser.add_argument("match", nargs="?", default="", help="part of an address or address:port")
     parser.add_argument("--vni", type=int, help="only this VPC's")
-    parser.add_argument("--state", choices=("opening", "established", "closing", "closed", "reset"))
+    states = ("opening", "established", "closing", "closed", "reset", "tail", "active", "back")
+    parser.add_argument("--state", choices=states, help="tail, active, back and closed are splices'")
+    parser.add_argument(
+        "--spliced", action="store_true", help="the splices instead: decided, and carried by the kernel"
+    )
     parser.add_argument("--count", action="store_true", help="print how many")
     parser.add_argument("--kill", action="store_true", help="end those that match, with a RST to both ends")
     parser.add_argument("--json", action="store_true", help="one object a line")
