@@ -14,6 +14,7 @@ NAMES = (
     "tls",
     "idle",
     "routes",
+    "spliced",
     "soak",
 )
 
