@@ -54,7 +54,10 @@ def guard_for(exchange: "Exchange", forward: "Forward", upstream: "UpstreamConne
     if footprint is None:
         return None
     peer = client.peer
-    decided = [route.route.id, compiled.upstream.id, forward.pool.address if forward.pool is not None else ""]
+    decided = [route.route.id, compiled.upstream.id]
+    if compiled.key_of is not None or exchange.stick is not None:
+        # Else the picker had the choice, and a connection that keeps its endpoint is as good as any.
+        decided.append(upstream.pool.address)
     if footprint.mask & PEER:
         decided += [peer.address, peer.server_address, str(peer.server_port)]
     if footprint.mask & PORT:

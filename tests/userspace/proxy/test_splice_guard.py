@@ -272,3 +272,49 @@ async def test_a_decision_that_looked_at_the_connection_is_that_connections_alon
         with FakeNode(stage.shared) as node:
             one, other = await decisions(stage, node)
             assert (one == other) is is_shared
+
+
+@pytest.mark.parametrize(
+    ("balancing", "count"), [({}, 1), ({"type": "chash", "hash_on": "vars", "key": "uri"}, 2)], ids=["free", "hashed"]
+)
+async def test_a_decision_names_the_endpoint_only_where_the_request_has_a_say_in_it(
+    tmp_path: Path, balancing: dict[str, Any], count: int
+) -> None:
+    async with Stage(tmp_path, hello, hello, **{**AUTO, **balancing}) as stage:
+        with FakeNode(stage.shared) as node:
+            found: dict[str, set[str]] = {}
+            for number in range(12):
+                if number % 3 == 0:  # the second requests of all would take the same turn
+                    other = await stage.client()
+                    await other.say(get())
+                    await other.hear_message()
+                client = await stage.client()
+                await client.say(get(f"/{number}"))
+                await client.hear_message()
+                await client.say(get(f"/{number}"))
+                question = await node.question()
+                found.setdefault(question.message["endpoint"], set()).add(question.message["guard"]["decision"])
+                node.refused(question, "state")
+                await client.hear_message()
+            assert len(found) == 2 and len(set.union(*found.values())) == count
+
+
+async def gone(speaker: Speaker) -> None:
+    await speaker.hear_message()
+
+
+async def test_a_request_that_took_more_than_one_try_says_nothing_about_the_next(tmp_path: Path) -> None:
+    options = {**AUTO, "settings": {**SETTINGS, "splice_after": 1}}
+    async with Stage(tmp_path, gone, hello, **options) as stage:
+        with FakeNode(stage.shared) as node:
+            totals = stage.shared.counters.totals
+            while not totals["retries"]:
+                client = await stage.client()
+                await client.say(get())
+                if totals["retries"]:
+                    break
+                await stage.until(lambda: node.is_asked or totals["retries"] > 0)
+                if node.is_asked and not totals["retries"]:
+                    node.refused(await node.question(), "state")
+            await client.hear_message()
+            assert not node.is_asked
