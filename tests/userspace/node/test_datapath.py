@@ -37,6 +37,11 @@ def linked_programs() -> set[int]:
     return {link["prog_id"] for link in json.loads(subprocess.check_output(["bpftool", "link", "show", "-j"]))}
 
 
+def on(device: int) -> dict[str, int]:
+    """One device in every place."""
+    return {"underlay": device, "vpc": device}
+
+
 def test_the_second_load_adopts_programs_and_entries(root: Path, cache: Path) -> None:
     first = l4(root, cache)
     first.tables["owned"].put(abi.addr("10.0.0.1"), abi.c_uint32(1))
@@ -51,12 +56,12 @@ def test_the_second_load_adopts_programs_and_entries(root: Path, cache: Path) ->
 
 def test_attachments_outlive_the_process_and_are_found_again(root: Path, cache: Path, device: int) -> None:
     first = l4(root, cache)
-    datapath.attach(first, {"underlay": device}, None)
+    datapath.attach(first, on(device), None)
     link = bpf.link_program_id(first.links["l4_ingress"])
     first.close()
     assert link in linked_programs()
     second = l4(root, cache)
-    datapath.attach(second, {"underlay": device}, None)
+    datapath.attach(second, on(device), None)
     assert bpf.link_program_id(second.links["l4_ingress"]) == link
     second.close()
 
@@ -65,7 +70,7 @@ def test_another_build_is_swapped_in_on_the_same_maps(
     root: Path, cache: Path, device: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     first = l4(root, cache)
-    datapath.attach(first, {"underlay": device}, None)
+    datapath.attach(first, on(device), None)
     first.tables["owned"].put(abi.addr("10.0.0.1"), abi.c_uint32(1))
     before = bpf.program_id(first.programs["l4_ingress"])
     first.close()
@@ -77,7 +82,7 @@ def test_another_build_is_swapped_in_on_the_same_maps(
     monkeypatch.setattr(datapath, "SOURCES", sources)
     second = l4(root, cache)
     assert not second.adopted
-    datapath.attach(second, {"underlay": device}, None)
+    datapath.attach(second, on(device), None)
     assert bpf.link_program_id(second.links["l4_ingress"]) == bpf.program_id(second.programs["l4_ingress"]) != before
     assert second.tables["owned"].get(abi.addr("10.0.0.1")) is not None
     assert len(list((second.root / "programs").iterdir())) == 1
@@ -87,12 +92,12 @@ def test_another_build_is_swapped_in_on_the_same_maps(
 def test_a_link_of_a_vanished_device_is_made_anew(root: Path, cache: Path) -> None:
     with packet_namespace() as ifindex:
         first = l4(root, cache)
-        datapath.attach(first, {"underlay": ifindex}, None)
+        datapath.attach(first, on(ifindex), None)
         first.close()
     with packet_namespace():
         subprocess.run(["ip", "link", "add", "other", "index", "77", "type", "veth"], check=True)
         second = l4(root, cache)
-        datapath.attach(second, {"underlay": 77}, None)
+        datapath.attach(second, on(77), None)
         assert bpf.link_ifindex(second.links["l4_ingress"]) == 77
         second.close()
 
@@ -100,7 +105,7 @@ def test_a_link_of_a_vanished_device_is_made_anew(root: Path, cache: Path) -> No
 def test_clsact_serves_kernels_without_tcx(root: Path, cache: Path, device: int) -> None:
     loaded = datapath.load(root, "l4", SIZES, cache, "clsact")
     for _ in range(2):
-        datapath.attach(loaded, {"underlay": device}, None)
+        datapath.attach(loaded, on(device), None)
     loaded.close()
     shown = subprocess.check_output(["bpftool", "net", "show", "dev", "u0"], text=True)
     assert shown.count("l4_ingress") == 1 and "clsact/ingress" in shown
@@ -135,7 +140,7 @@ def test_what_the_compiler_says_is_in_the_error(
 
 def test_detach_leaves_nothing(root: Path, cache: Path, device: int) -> None:
     loaded = l4(root, cache)
-    datapath.attach(loaded, {"underlay": device}, None)
+    datapath.attach(loaded, on(device), None)
     program = bpf.program_id(loaded.programs["l4_ingress"])
     loaded.close()
     assert program in linked_programs()
@@ -169,12 +174,12 @@ def test_kernel_memory_is_known(root: Path, cache: Path) -> None:
 
 
 def test_xdp_takes_the_place_of_tc_on_the_same_maps_and_back(root: Path, cache: Path, device: int) -> None:
-    ways = {"tcx": {"l4_ingress"}, "xdpgeneric": {"l4_xdp", "neigh_ingress"}}
+    ways = {"tcx": {"l4_ingress", "probe_egress"}, "xdpgeneric": {"l4_xdp", "neigh_ingress", "probe_egress"}}
     for hook in ("tcx", "xdpgeneric", "tcx"):
         loaded = datapath.load(root, "l4", SIZES, cache, hook)
         if hook == "tcx":
             loaded.tables["owned"].put(abi.addr("10.0.0.1"), abi.c_uint32(1))
-        datapath.attach(loaded, {"underlay": device}, None)
+        datapath.attach(loaded, on(device), None)
         assert {path.name for path in (loaded.root / "links").iterdir()} == ways[hook]
         assert {bpf.link_ifindex(link) for link in loaded.links.values()} == {device}
         assert loaded.tables["owned"].get(abi.addr("10.0.0.1")) is not None
@@ -189,7 +194,7 @@ def test_another_abis_programs_go_when_ours_are_attached(root: Path, cache: Path
     old.mkdir(parents=True)
     loaded = l4(root, cache)
     assert old.exists()
-    datapath.attach(loaded, {"underlay": device}, None)
+    datapath.attach(loaded, on(device), None)
     assert not old.parent.exists()
     loaded.close()
 
