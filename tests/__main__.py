@@ -18,11 +18,10 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 ALONE = "alone or netns or bpf"
-# In the order of collection, the longest file first: what is left for the end would have one process wait.
+# In the order of collection (see conftest.py), not by how many tests a file has.
 TOGETHER = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-LONGEST = "tests/userspace/cases"
 PARTS: dict[str, tuple[str, ...]] = {
-    "together": (*TOGETHER, "-m", f"not ({ALONE})", LONGEST, "tests"),
+    "together": (*TOGETHER, "-m", f"not ({ALONE})", "tests"),
     "alone": ("-m", ALONE, "tests"),
 }
 OUTCOMES = ("failure", "error", "skipped")
