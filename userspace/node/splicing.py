@@ -182,7 +182,8 @@ class Splicing:
         if splice.state != State.BACK or splice.generation != held.generation:
             return
         held.forget_client()
-        if splice.flags & (Flag.FIN_UP | Flag.FIN_DOWN | Flag.RESET):
+        # A FIN of the client's own stands behind what was held of it: it is repeated, to the rebuilt socket then.
+        if splice.flags & (Flag.FIN_DOWN | Flag.RESET):
             self._reset(held, "closing")
             return
         if not handing_back.is_settled(splice):

@@ -19,7 +19,7 @@ from userspace.node import splicing
 from userspace.node.handing_over import HandingOver
 from userspace.node.maps import Table
 from userspace.node.routes import Routes
-from userspace.node.splice_abi import Back, EventType, Splice, SpliceEvent, State
+from userspace.node.splice_abi import Back, EventType, Flag, Splice, SpliceEvent, State
 from userspace.node.splice_accounts import SpliceAccounts
 from userspace.node.splice_ageing import NSEC, SpliceLimits
 from userspace.node.splice_guard import SpliceGuard
@@ -259,7 +259,28 @@ def test_what_the_client_has_not_acknowledged_is_not_lost_by_coming_back(place: 
     scenario(place, tmp_path, acts)
 
 
-@pytest.mark.parametrize("flag", [4, 8, 128])
+def test_a_client_that_ends_its_stream_with_the_request_is_answered(place: Region, tmp_path: Path) -> None:
+    async def acts(scene: Scene) -> None:
+        id, client, _ = await scene.spliced()
+        client.sendall(REQUEST)
+        client.shutdown(socket.SHUT_WR)
+        splice = scene.splice(id)
+        splice.state, splice.flags = State.BACK, splice.flags | Flag.FIN_UP
+        splice.end[0] += len(REQUEST) + 1
+        scene.table.put(id, splice)
+        scene.happens(id, EventType.BACK, REQUEST)
+        _, socks = await scene.answer()
+        with socks[0] as back:
+            back.settimeout(2)
+            assert back.recv(100) == REQUEST
+            back.sendall(b"answer")
+            assert client.recv(100) == b"answer"
+            assert back.recv(100) == b""  # the FIN, repeated
+
+    scenario(place, tmp_path, acts)
+
+
+@pytest.mark.parametrize("flag", [Flag.FIN_DOWN, Flag.RESET])
 def test_a_connection_that_ends_does_not_come_back(place: Region, tmp_path: Path, flag: int) -> None:
     async def acts(scene: Scene) -> None:
         id, _, _ = await scene.spliced()
