@@ -18,7 +18,7 @@ from tests.netns import echo_upgraded
 from tests.netns.conftest import built
 from tests.netns.observe import eventually, kept, metrics, service, sha256_of, worker_pids
 from userspace.lab import nginx, services
-from userspace.lab.exec import connect, spawn
+from userspace.lab.exec import connect, run, spawn
 from userspace.lab.lab import Lab
 from userspace.lab.publish import admin
 from userspace.lab.topology import Topology
@@ -108,6 +108,43 @@ def test_large_bodies_pass_whole_both_ways(lab: Lab, name: str) -> None:
     found = [path for path in stored if path.exists()]
     assert [path.read_bytes() == sent for path in found] == [True, True]
     for path in found:
+        path.unlink()
+
+
+@contextlib.contextmanager
+def losing(lab: Lab, percent: int) -> Iterator[None]:
+    """Have the router lose packets of either direction between the client and the zones."""
+    chain = "add chain inet loss f { type filter hook forward priority 0; }"
+    rule = f"add rule inet loss f numgen random mod 100 < {percent} drop"
+    rules = f"add table inet loss\n{chain}\n{rule}\n"
+    run(lab, "router", ["nft", "-f", "-"], stdin=rules)
+    try:
+        yield
+    finally:
+        run(lab, "router", ["nft", "delete", "table", "inet", "loss"])
+
+
+@pytest.mark.parametrize("percent", [1, 5])
+@pytest.mark.parametrize("name", WAYS)
+def test_what_is_lost_on_the_way_is_repeated_by_the_ends(lab: Lab, name: str, percent: int) -> None:
+    whole = sha256_of(lab.state / "files" / str(MIB))
+    sent = os.urandom(MIB)
+    with spliced(lab, name) as connection:
+        before = spliced_requests(lab)
+        with losing(lab, percent):
+            for _ in range(10):
+                assert get(connection, name)[0] == 200
+            assert hashlib.sha256(get(connection, name, f"/size/{MIB}")[1]).hexdigest() == whole  # decided anew
+            assert hashlib.sha256(get(connection, name, f"/size/{MIB}")[1]).hexdigest() == whole
+            for _ in range(2):
+                connection.request("PUT", "/upload/lost", body=sent, headers={"Host": f"{name}.example.com"})
+                response = connection.getresponse()
+                assert (response.status in (201, 204), response.read()) == (True, b"")
+        eventually("the kernel has carried most of it", lambda: spliced_requests(lab) >= before + 10)
+    places = ("web1", "web2") if name == "classic" else ("blue1", "blue2")
+    stored = [path for place in places if (path := nginx.directory(lab, place) / "upload" / "lost").exists()]
+    assert stored and all(path.read_bytes() == sent for path in stored)
+    for path in stored:
         path.unlink()
 
 
