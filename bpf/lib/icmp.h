@@ -107,6 +107,20 @@ static __always_inline int icmp_too_big(ctx_t *ctx, const struct packet *pkt, u3
 	return err;
 }
 
+/* Writes the error that icmp_too_big() made once more, to where that packet begins now. Returns 0
+ * or a negative errno. */
+static __always_inline int icmp_store_again(ctx_t *ctx, const struct packet *pkt)
+{
+	struct scratch *room;
+	u32 zero = 0;
+
+	room = scratch.lookup(&zero);
+	if (!room)
+		return -EINVAL;
+	return pkt->v6 ? ctx_store(ctx, pkt->l3, room->bytes, sizeof(struct too_big_v6))
+		       : ctx_store(ctx, pkt->l3, room->bytes, sizeof(struct too_big_v4));
+}
+
 /* Turns a ping into its answer (RFC 792, RFC 4443 section 4.2), TTL anew. Returns 0 or a negative
  * errno. */
 static __always_inline int icmp_answer(ctx_t *ctx, const struct packet *pkt)

@@ -3,6 +3,7 @@
 The machines of the cells; the VPC host has a second VNI, whose tunnels run over IPv6, with a VM of both families.
 """
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from control.model.node import Node
 from tests.netns import cells
-from tests.netns.cell_ends import VPC_WEB, WEB, Server, counters, transfer
+from tests.netns.cell_ends import ECHO, VPC_WEB, WEB, Server, counters, transfer
 from tests.netns.cells import VIP, VIP6, inside, ip, v4, v6
 from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan
 from userspace.node import datapath, forwarding
@@ -21,6 +22,7 @@ from userspace.node.forwarding import Forwarding, ForwardingSettings
 from userspace.node.links import SEGMENTS_DEVICE
 
 pytestmark = [pytest.mark.netns]
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO = 10, 23, 2
 VNI6, MAC6 = 10011, "02:00:c0:a8:06:0a"
 VMS, UNIQUES = ("192.168.6.10", "fd00:a::10"), ("100.64.6.1", "fd75:6e69:6c62::1")
 LADDRS = {"l4": ("10.96.0.1", "fd00:96::1"), "gateway": ("10.96.0.2", "fd00:96::2")}
@@ -64,6 +66,8 @@ def plan(place: str, mtu: int) -> DatapathPlan:
         services={
             (VIP, VPC_WEB, 6): {TargetPlan(VMS[0], WEB, VNI6): 1},
             (VIP6, VPC_WEB, 6): {TargetPlan(VMS[1], WEB, VNI6): 1},
+            (VIP, ECHO, 17): {TargetPlan(VMS[0], ECHO, VNI6): 1},
+            (VIP6, ECHO, 17): {TargetPlan(VMS[1], ECHO, VNI6): 1},
         },
         vips=frozenset({VIP, VIP6}),
         laddrs=LADDRS[place],
@@ -115,3 +119,26 @@ def test_every_byte_arrives_through_tunnels_of_ipv6(cell: None, vms: Server) -> 
         transfer("client", (vip, VPC_WEB), vms)
     assert {key: n - before[key] for key, n in counters().items() if n != before[key]} == {}
     assert cut_up_later() - long > 100
+
+
+@pytest.mark.parametrize("vip", [VIP, VIP6])
+def test_who_sends_too_much_into_a_vpc_is_told_whatever_became_of_its_checksums(cell: None, vip: str) -> None:
+    """With offloads on the sender leaves its checksum open, and the error must not inherit that."""
+    family, level, discover = (
+        (socket.AF_INET6, socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER)
+        if ":" in vip
+        else (socket.AF_INET, socket.IPPROTO_IP, IP_MTU_DISCOVER)
+    )
+    headers = 48 if ":" in vip else 28
+    with inside("client"):
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    with sock:
+        sock.setsockopt(level, discover, PMTUDISC_DO)
+        sock.settimeout(5)
+        sock.connect((vip, ECHO))
+        sock.send(b"x" * (1431 - headers))
+        with pytest.raises(OSError, match="Message too long"):
+            sock.recv(1)
+        with pytest.raises(OSError, match="Message too long"):
+            sock.send(b"x" * (1431 - headers))
+        assert sock.send(b"x" * (1430 - headers)) == 1430 - headers
