@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench.report import publish
 from tests.netns import cell_nodes, cells
 from tests.netns.cell_ends import VPC_WEB, WEB, Server, counters, transfer
-from tests.netns.cells import UNIQUE, VIP, VIP6
+from tests.netns.cells import UNIQUE, UNIQUE6, VIP, VIP6
 
 SIZE = 200 << 20
 CELLS = [
@@ -24,8 +24,10 @@ CELLS = [
 WAYS = {
     "IPv4": ("client", (VIP, WEB)),
     "IPv6": ("client", (VIP6, WEB)),
-    "into a VPC": ("client", (VIP, VPC_WEB)),
-    "gateway into a VPC": ("gateway", (UNIQUE, WEB)),
+    "IPv4 into a VPC": ("client", (VIP, VPC_WEB)),
+    "IPv6 into a VPC": ("client", (VIP6, VPC_WEB)),
+    "gateway, IPv4 into a VPC": ("gateway", (UNIQUE, WEB)),
+    "gateway, IPv6 into a VPC": ("gateway", (UNIQUE6, WEB)),
 }
 
 
@@ -41,8 +43,10 @@ def run() -> None:
         stack.enter_context(cell_nodes.homes(pins))
         server = Server(SIZE)
         stack.callback(server.close)
-        for place, address in (("server", cells.v4("server")), ("server", cells.v6("server")), ("host", cells.VM)):
-            server.listen(place, address)
+        for address in (cells.v4("server"), cells.v6("server")):
+            server.listen("server", address)
+        for address in (cells.VM, cells.VM6):
+            server.listen("host", address)
         for hook, offloads, mtu in CELLS:
             cells.set_wires(mtu, offloads)
             nodes = [cell_nodes.bring_up(node, hook, mtu, pins, folder) for node in cell_nodes.NODES]

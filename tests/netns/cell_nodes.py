@@ -9,7 +9,25 @@ import pytest
 
 from control.model.node import Node
 from tests.netns.cell_ends import ECHO, VPC_WEB, WEB
-from tests.netns.cells import GATEWAY_LADDR, LADDR, LADDR6, UNIQUE, VIP, VIP6, VM, VM_MAC, VNI, inside, v4, v6
+from tests.netns.cells import (
+    GATEWAY_LADDR,
+    GATEWAY_LADDR6,
+    LADDR,
+    LADDR6,
+    UNIQUE,
+    UNIQUE6,
+    VIP,
+    VIP6,
+    VM,
+    VM6,
+    VM6_MAC,
+    VM_MAC,
+    VNI,
+    VNI6,
+    inside,
+    v4,
+    v6,
+)
 from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan
 from userspace.node import datapath, forwarding
 from userspace.node.datapath import Sizes
@@ -18,8 +36,8 @@ from userspace.node.machine import cgroup2_mount
 
 SIZES = Sizes(flows=4096, endpoints=64, services=8, targets=8, owned=16, laddrs=8, accounts=16)
 NODES = {
-    "l4": Node("l4", "l4", "z", v4("l4"), (LADDR, LADDR6)),
-    "gateway": Node("gateway", "gateway", "z", v4("gateway"), (GATEWAY_LADDR,)),
+    "l4": Node("l4", "l4", "z", v4("l4"), (LADDR, LADDR6), address6=v6("l4")),
+    "gateway": Node("gateway", "gateway", "z", v4("gateway"), (GATEWAY_LADDR, GATEWAY_LADDR6), address6=v6("gateway")),
 }
 
 
@@ -49,15 +67,16 @@ def bring_up(name: str, hook: str, mtu: int, pins: Path, cache: Path, plan: Data
 
 
 def l4_plan(mtu: int) -> DatapathPlan:
-    classic, classic6, vm = TargetPlan(v4("server"), WEB), TargetPlan(v6("server"), WEB), TargetPlan(VM, WEB, VNI)
+    classic, classic6 = TargetPlan(v4("server"), WEB), TargetPlan(v6("server"), WEB)
     return DatapathPlan(
-        hosts={(VM, VNI): (UNIQUE, _endpoint(mtu))},
+        hosts={(VM, VNI): (UNIQUE, _endpoint(mtu)), (VM6, VNI6): (UNIQUE6, _endpoint6(mtu))},
         vteps=_vteps(),
         services={
             (VIP, WEB, 6): {classic: 1},
             (VIP6, WEB, 6): {classic6: 1},
             (VIP, ECHO, 17): {TargetPlan(v4("server"), ECHO): 1},
-            (VIP, VPC_WEB, 6): {vm: 1},
+            (VIP, VPC_WEB, 6): {TargetPlan(VM, WEB, VNI): 1},
+            (VIP6, VPC_WEB, 6): {TargetPlan(VM6, WEB, VNI6): 1},
         },
         vips=frozenset({VIP, VIP6}),
         laddrs=(LADDR, LADDR6),
@@ -65,12 +84,20 @@ def l4_plan(mtu: int) -> DatapathPlan:
 
 
 def gateway_plan(mtu: int) -> DatapathPlan:
-    return DatapathPlan(endpoints={UNIQUE: _endpoint(mtu)}, vteps=_vteps(), laddrs=(GATEWAY_LADDR,))
+    return DatapathPlan(
+        endpoints={UNIQUE: _endpoint(mtu), UNIQUE6: _endpoint6(mtu)},
+        vteps=_vteps(),
+        laddrs=(GATEWAY_LADDR, GATEWAY_LADDR6),
+    )
 
 
 def _endpoint(mtu: int) -> EndpointPlan:
     return EndpointPlan(VM, v4("host"), VNI, VM_MAC, mtu - 50)
 
 
+def _endpoint6(mtu: int) -> EndpointPlan:
+    return EndpointPlan(VM6, v6("host"), VNI6, VM6_MAC, mtu - 70)
+
+
 def _vteps() -> frozenset[tuple[str | None, int]]:
-    return frozenset({(None, VNI), (v4("host"), VNI)})
+    return frozenset({(None, VNI), (v4("host"), VNI), (None, VNI6), (v6("host"), VNI6)})

@@ -21,6 +21,14 @@ PLACES = {"client": 9, "l4": 10, "gateway": 11, "server": 20, "host": 31}
 VIP, VIP6, LADDR, LADDR6 = "10.99.0.10", "2001:db8:99::10", "10.98.0.1", "2001:db8:98::1"
 GATEWAY_LADDR, UNIQUE = "10.97.0.1", "100.64.0.1"
 VNI, VM, VM_MAC = 10010, "192.168.0.10", "02:00:c0:a8:00:0a"
+# The other VPC: IPv6 inside, and VTEPs of IPv6.
+VNI6, VM6, VM6_MAC, GATEWAY_LADDR6, UNIQUE6 = (
+    10020,
+    "fd00::10",
+    "02:00:c0:a8:00:0b",
+    "2001:db8:97::1",
+    "fd75:6e69:6c62::10",
+)
 
 
 def v4(place: str) -> str:
@@ -101,7 +109,7 @@ def _routes() -> None:
 
 
 def _vpc() -> None:
-    """The VM's address is the vxlan device's own. Neighbours are told, as a cloud's controller would."""
+    """A VM's address is its vxlan device's own. Neighbours are told, as a cloud's controller would."""
     lines = [
         f"link add vx address {VM_MAC} type vxlan id {VNI} local {v4('host')} dstport 4789 nolearning",
         f"address add {VM}/24 dev vx",
@@ -112,10 +120,21 @@ def _vpc() -> None:
             f"neighbour add 169.254.0.{number} lladdr {inner_mac(v4(place))} dev vx nud permanent",
             f"route add {laddr} via 169.254.0.{number} dev vx onlink",
         ]
+    lines += [
+        f"link add vx6 address {VM6_MAC} type vxlan id {VNI6} local {v6('host')} dstport 4789 nolearning",
+        f"address add {VM6}/64 dev vx6 nodad",
+        "link set vx6 up",
+    ]
+    for number, (laddr, place) in enumerate(((LADDR6, "l4"), (GATEWAY_LADDR6, "gateway")), start=1):
+        lines += [
+            f"neighbour add fe80::1:{number} lladdr {inner_mac(v4(place))} dev vx6 nud permanent",
+            f"route add {laddr} via fe80::1:{number} dev vx6 onlink",
+        ]
     ip("host", *lines)
     for place in ("l4", "gateway"):
-        entry = f"fdb append {inner_mac(v4(place))} dev vx dst {v4(place)} self permanent"
-        subprocess.run(["bridge", "-n", "cell-host", *entry.split()], check=True)
+        for device, vtep in (("vx", v4(place)), ("vx6", v6(place))):
+            entry = f"fdb append {inner_mac(v4(place))} dev {device} dst {vtep} self permanent"
+            subprocess.run(["bridge", "-n", "cell-host", *entry.split()], check=True)
 
 
 def set_wires(mtu: int, offloads: bool) -> None:
@@ -127,4 +146,4 @@ def set_wires(mtu: int, offloads: bool) -> None:
         for name, device in (("switch", place), (place, "eth0")):
             with inside(name):  # GRO stays on: with it a veth takes frames from XDP, and it is no matter of checksums
                 subprocess.run(["ethtool", "-K", device, *settings.split()], check=True, capture_output=True)
-    ip("host", f"link set vx mtu {mtu - 50}")
+    ip("host", f"link set vx mtu {mtu - 50}", f"link set vx6 mtu {mtu - 70}")

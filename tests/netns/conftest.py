@@ -57,8 +57,10 @@ def cell_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(cell_pins: Path) -> Iterator[Server]:
     made = Server(2 << 20)
-    for place, address in (("server", cells.v4("server")), ("server", cells.v6("server")), ("host", cells.VM)):
-        made.listen(place, address)
+    for address in (cells.v4("server"), cells.v6("server")):
+        made.listen("server", address)
+    for address in (cells.VM, cells.VM6):
+        made.listen("host", address)
     made.echo("server", cells.v4("server"))
     yield made
     made.close()

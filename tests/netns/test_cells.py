@@ -18,7 +18,7 @@ from scapy.utils import wrpcap
 from tests.netns import cells
 from tests.netns.cell_ends import ECHO, VPC_WEB, WEB, Server, asked, transfer
 from tests.netns.cell_nodes import NODES, SIZES, bring_up
-from tests.netns.cells import UNIQUE, VIP, VIP6, inside
+from tests.netns.cells import UNIQUE, UNIQUE6, VIP, VIP6, inside
 from tests.packets import NO_MAC
 from userspace.node import bpf, datapath
 from userspace.node.abi import DropReason, Event
@@ -98,11 +98,16 @@ def test_tshark_finds_no_malformed_packet_and_no_wrong_checksum(
     with ExitStack() as captures:
         for place in places:
             captures.enter_context(captured(place, tmp_path / place))
-        for to in ((VIP, WEB), (VIP6, WEB), (VIP, VPC_WEB)):
+        for to in ((VIP, WEB), (VIP6, WEB), (VIP, VPC_WEB), (VIP6, VPC_WEB)):
             transfer("client", to, server)
-        transfer("gateway", (UNIQUE, WEB), server)
+        for unique in (UNIQUE, UNIQUE6):
+            transfer("gateway", (unique, WEB), server)
         assert asked("client", (VIP, ECHO), [b"question"])
-    kinds = {"client": ("tcp && ip", "tcp && ipv6", "udp"), "server": ("tcp && ip", "tcp && ipv6"), "host": ("vxlan",)}
+    kinds = {
+        "client": ("tcp && ip", "tcp && ipv6", "udp"),
+        "server": ("tcp && ip", "tcp && ipv6"),
+        "host": ("vxlan && ip", "vxlan && ipv6"),
+    }
     for place in places:
         assert shown(tmp_path / place, WRONG) == []
         for kind in kinds[place]:

@@ -8,7 +8,7 @@ import pytest
 from tests.netns import cells
 from tests.netns.cell_ends import ECHO, VPC_WEB, WEB, Server, asked, counters, transfer
 from tests.netns.cell_nodes import NODES, bring_up
-from tests.netns.cells import UNIQUE, VIP, VIP6
+from tests.netns.cells import UNIQUE, UNIQUE6, VIP, VIP6
 from userspace.node.links import LinkError
 
 pytestmark = [pytest.mark.netns]
@@ -40,7 +40,9 @@ def test_every_byte_arrives_and_nobody_counts_an_error(cell: Cell, server: Serve
     transfer("client", (VIP, WEB), server)
     transfer("client", (VIP6, WEB), server)
     transfer("client", (VIP, VPC_WEB), server)
+    transfer("client", (VIP6, VPC_WEB), server)
     transfer("gateway", (UNIQUE, WEB), server)
+    transfer("gateway", (UNIQUE6, WEB), server)
     assert asked("client", (VIP, ECHO), [bytes([size & 255]) * size for size in (1, 512, 1400)])
     assert {key: n - before[key] for key, n in counters().items() if n != before[key]} == {}
 
