@@ -29,8 +29,8 @@ class Machine:
     """One loaded gateway that carries a splice."""
 
     def __init__(self, loaded: Datapath, ifindex: int, is_xdp: bool) -> None:
-        self._loaded, self._ifindex, self._is_xdp = loaded, ifindex, is_xdp
-        self._program = loaded.programs["vxlan_xdp" if is_xdp else "vxlan_ingress"]
+        self._loaded, self.ifindex, self._is_xdp = loaded, ifindex, is_xdp
+        self.program = loaded.programs["vxlan_xdp" if is_xdp else "vxlan_ingress"]
         self.tables = loaded.tables
 
     def carry(self, *before: Entry, **fields: object) -> None:
@@ -41,7 +41,7 @@ class Machine:
         self.events()
 
     def ran(self, packet: bytes) -> bpf.TestRun:
-        return run(self._program, packet, self._ifindex, is_xdp=self._is_xdp)
+        return run(self.program, packet, self.ifindex, is_xdp=self._is_xdp)
 
     def send(self, packet: Packet) -> int:
         """Return the verdict, in TC's words."""

@@ -1,0 +1,131 @@
+"""The splice broken on purpose: each invariant has a row or a test that goes red without it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.bpf import splice_rows, test_splice
+from tests.bpf.conftest import SIZES
+from tests.bpf.test_splice import Machine
+from tests.packets import run_case
+from userspace.node import datapath
+from userspace.node.datapath import Datapath
+
+pytestmark = pytest.mark.bpf
+Probe = Callable[[Machine], None]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`text` of `header` becomes `broken`; `probe` must fail then."""
+
+    name: str
+    header: str
+    text: str
+    broken: str
+    probe: Probe
+
+
+def rows(beginning: str) -> Probe:
+    """Run every row whose name begins so."""
+    chosen = [row for row in splice_rows.ROWS if row.name.startswith(beginning)]
+    assert chosen
+
+    def probe(machine: Machine) -> None:
+        for row in chosen:
+            run_case(row, machine.program, machine.tables, machine.ifindex)
+
+    return probe
+
+
+MUTANTS = (
+    Mutant("numbers as they came", "segment.h", "pkt->seq + shift->seq", "pkt->seq", rows("splice: bytes of")),
+    Mutant("SACK as it came", "segment.h", "if (segment->sack_at)", "if (0)", rows("splice: 1 SACK")),
+    Mutant(
+        "the window as it came",
+        "segment.h",
+        "return window && !scaled ? 1 : scaled",
+        "return window + (scaled & 0)",
+        rows("splice: window"),
+    ),
+    Mutant("timestamps as they came", "segment.h", "+ shift->ts)", ")", rows("splice: timestamps")),
+    Mutant(
+        "quotes as they came",
+        "splice_error.h",
+        "bpf_ntohl(old) - delta",
+        "bpf_ntohl(old)",
+        rows("splice: an error about what"),
+    ),
+    Mutant(
+        "any attribute will do", "guard.h", "if (i != GUARD_PATH)\n\t\t\treturn 0;", "continue;", rows("guard: another")
+    ),
+    Mutant("an old epoch will do", "guard.h", "splice->epoch != key->epoch", "0", rows("guard: a new epoch")),
+    Mutant(
+        "any bytes may be sent again",
+        "guard.h",
+        "key) == splice->mark_hash",
+        "key) | 1",
+        test_splice.test_a_retransmission_of_a_head_has_to_be_the_same_bytes,
+    ),
+    Mutant(
+        "a second head in a packet is a body",
+        "guard.h",
+        "why = SPLICE_BACK_PIPELINED",
+        "why = 0",
+        rows("guard: two heads"),
+    ),
+    Mutant("a gap is none", "guard.h", "if (pkt->seq != from)", "if (0)", rows("guard: a head beyond")),
+    Mutant(
+        "no checksum is bad",
+        "guard.h",
+        "if (!csum_holds(",
+        "if (0 && !csum_holds(",
+        rows("guard: a head with a bad checksum"),
+    ),
+    Mutant(
+        "held for ever",
+        "splice_state.h",
+        "bpf_ktime_get_ns() < splice->deadline_ns",
+        "1",
+        rows("splice: on its way back, and"),
+    ),
+    Mutant(
+        "the tail's acknowledgements are the endpoint's",
+        "splice_state.h",
+        "if (done <= 0 && !payload && !pkt->fin)",
+        "if (0)",
+        test_splice.test_the_acknowledged_tail_is_told_once,
+    ),
+)
+
+
+@contextmanager
+def bred(mutant: Mutant | None, folder: Path, root: Path, cache: Path) -> Iterator[Datapath]:
+    """Load the gateway's way in from sources with the mutation in it."""
+    sources = folder / "bpf"
+    shutil.copytree(datapath.SOURCES, sources)
+    if mutant is not None:
+        header = sources / "lib" / mutant.header
+        assert header.read_text().count(mutant.text) == 1, "the mutation has nothing to change, or too much"
+        header.write_text(header.read_text().replace(mutant.text, mutant.broken))
+    only = tuple(program for program in datapath.ROLES["gateway"] if program.function == "vxlan_ingress")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datapath, "SOURCES", sources)
+        patch.setattr(datapath, "ROLES", {"gateway": only})
+        loaded = datapath.load(root, "gateway", SIZES, cache)
+    yield loaded
+    loaded.close()
+    datapath.detach(root)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_without_it_a_test_goes_red(
+    mutant: Mutant, ifindex: int, gateway: Datapath, bpffs: Path, tmp_path: Path
+) -> None:
+    mutant.probe(Machine(gateway, ifindex, False))
+    with bred(mutant, tmp_path, bpffs / "mutant", tmp_path) as loaded, pytest.raises((AssertionError, ValueError)):
+        mutant.probe(Machine(loaded, ifindex, False))
