@@ -128,10 +128,10 @@ struct splice {
 	__be16 tunnel_sport;
 	__u8 sack; /* both ends agreed on selective acknowledgements */
 	__u8 pad;
-	__u32 head;	/* where the next request must start */
-	__u32 mark_seq; /* the last request's head: from here, */
-	__u32 mark_len; /* so many bytes, */
-	__u32 pad2;
+	__u32 head;	 /* where the next request must start */
+	__u32 mark_seq;	 /* the last request's head: from here, */
+	__u32 mark_len;	 /* so many bytes, */
+	__u32 answer;	 /* where the response to it must start, in the endpoint's numbers */
 	__u64 mark_hash; /* of this hash (a retransmission must be the same) */
 	__u32 account;	 /* index of `splice_counts` */
 	__u32 requests;

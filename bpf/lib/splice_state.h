@@ -166,6 +166,9 @@ static __always_inline void splice_account(struct splice *splice, u32 way, u32 p
 	if (request) {
 		splice->requests += 1;
 		splice->request_ns = bpf_ktime_get_ns();
+		/* Not end[DOWN] as it is when the response comes: an acknowledgement that overtakes
+		 * it, as one does when it was lost, has a number behind it. */
+		splice->answer = splice->end[DOWN];
 		splice->flags |= SPLICE_AWAITS;
 	}
 	if (!counts)
@@ -192,9 +195,9 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 		return STEP_PASS;
 	}
 	if (way == DOWN) {
-		u32 next = splice->end[DOWN];
-
-		if (payload && splice->flags & SPLICE_AWAITS && pkt->seq == next)
+		if (payload && splice->flags & SPLICE_AWAITS &&
+		    ahead(splice->answer, pkt->seq) >= 0 &&
+		    ahead(pkt->seq + payload, splice->answer) > 0)
 			splice_answered(ctx, splice, payload, at);
 		splice_note(splice, way, pkt, payload, tsval);
 	} else {

@@ -120,6 +120,16 @@ def test_an_interim_response_is_not_the_response(machine: Machine) -> None:
     assert machine.splice.flags & Flag.AWAITS and not sum(machine.counts().statuses)
 
 
+def test_an_acknowledgement_that_overtakes_a_lost_response_hides_it_from_nobody(machine: Machine) -> None:
+    """The endpoint answers a repeated request with a bare ACK, whose number is behind the response that was lost."""
+    machine.carry(kind=Kind.GUARDED)
+    machine.send(from_client(payload=HEAD))
+    machine.send(from_endpoint("A", seq=S_ACK + len(RESPONSE), ack=S_SEQ + len(HEAD)))
+    answered(machine)
+    assert list(machine.counts().statuses) == [0, 0, 1, 0, 0, 0]
+    assert machine.send(second(HEAD)) == TC_ACT_REDIRECT
+
+
 def test_a_retransmission_of_a_head_has_to_be_the_same_bytes(machine: Machine) -> None:
     """The first copy may never have arrived: what the endpoint reads could be any of them."""
     machine.carry(kind=Kind.GUARDED)

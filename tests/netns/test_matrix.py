@@ -9,6 +9,7 @@ from tests.netns import cells
 from tests.netns.cell_ends import ECHO, VPC_WEB, WEB, Server, asked, counters, transfer
 from tests.netns.cell_nodes import NODES, bring_up
 from tests.netns.cells import UNIQUE, UNIQUE6, VIP, VIP6
+from userspace.node import datapath
 from userspace.node.links import LinkError
 
 pytestmark = [pytest.mark.netns]
@@ -22,6 +23,14 @@ Cell = tuple[str, bool, int]
 def name(cell: Cell) -> str:
     hook, offloads, mtu = cell
     return f"{'xdp' if hook == 'xdp' else 'tc'}, offloads {'on' if offloads else 'off'}, mtu {mtu}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(cell_pins: Path) -> Iterator[None]:
+    """From cell to cell the programs are adopted; those of other files bring their own."""
+    yield
+    for node in NODES:
+        datapath.detach(cell_pins / node)
 
 
 @pytest.fixture(scope="module")

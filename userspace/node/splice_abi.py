@@ -77,7 +77,7 @@ class Splice(Structure):
         ("head", c_uint32),
         ("mark_seq", c_uint32),
         ("mark_len", c_uint32),
-        ("pad2", c_uint32),
+        ("answer", c_uint32),
         ("mark_hash", c_uint64),
         ("account", c_uint32),
         ("requests", c_uint32),
