@@ -16,6 +16,7 @@
 #define TCPOPT_TIMESTAMPS 8
 #define TS_LEN		  10
 #define TS_FIRST	  bpf_htonl(0x0101080a) /* the usual layout: two NOPs and the option */
+#define TCP_URG		  bpf_htons(0x20)	/* of tcp_header.bits */
 #define OPTION_WALK	  12
 #define SACK_EDGES	  8	    /* four blocks are all that fit (RFC 2018 section 3) */
 #define OPTION_AT(at)	  ((at)&63) /* a bound that clang cannot fold away */

@@ -6,7 +6,7 @@
  *          the tail
  * ACTIVE   carried              carried (guarded)  the same carried          carried
  * BACK     dropped until the deadline, then the stack's (which resets)       dropped
- * CLOSED   carried              carried            carried  ends it; passed  carried
+ * CLOSED   carried              carried (guarded)  carried  ends it; passed  carried
  *
  * A SYN on a living connection is carried like the rest: the endpoint's challenge (RFC 5961 section
  * 4) makes a client that has forgotten the connection reset it. */
@@ -190,6 +190,11 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 	if (state == SPLICE_BACK)
 		return way == DOWN || bpf_ktime_get_ns() < splice->deadline_ns ? -DROP_SPLICE_HELD
 									       : STEP_PASS;
+	/* A receiver takes the urgent byte out of the stream (RFC 9293 section 3.8.5), and a SYN's
+	 * first byte is the next number's: it would read another head than the guard. */
+	if (way == UP && splice->kind == SPLICE_GUARDED &&
+	    (segment->old.bits & TCP_URG || (pkt->syn && payload)))
+		return -DROP_SPLICE_ORDER;
 	if (state == SPLICE_CLOSED && pkt->syn && !pkt->ack) {
 		splice_ends.delete((struct flow *)&pkt->flow);
 		return STEP_PASS;
@@ -212,11 +217,14 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 			if (done <= 0 && !payload && !pkt->fin)
 				return STEP_PASS;
 		}
-		if (payload && splice->kind == SPLICE_GUARDED && splice->state != SPLICE_CLOSED) {
+		if (payload && splice->kind == SPLICE_GUARDED) {
 			verdict = guard_judge(ctx, pkt, segment, splice, segment->payload,
 					      segment->payload_at, head, &request);
 			if (verdict < 0)
 				return verdict;
+			/* Closed is what we believe; the endpoint may not have seen the reset. */
+			if (verdict != GUARD_FORWARD && splice->state == SPLICE_CLOSED)
+				return -DROP_SPLICE_HELD;
 			if (verdict != GUARD_FORWARD)
 				return splice_back(ctx, id, splice, pkt, payload, at, verdict - 1);
 		}

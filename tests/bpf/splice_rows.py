@@ -364,7 +364,12 @@ def judged(name: str, packet: object, reason: DropReason, **fields: object) -> C
 
 BAD_SUM = from_client(payload=HEAD)
 BAD_SUM["TCP"].chksum = 0x1234
+OTHER_PATH = HEAD.replace(b"/a", b"/b")
 IN_ORDER = (
+    judged("a head with an urgent byte in it", from_client("PAU", HEAD, urgptr=6), DropReason.SPLICE_ORDER),
+    judged("an urgent pointer ahead of its byte", from_client("AU", urgptr=6), DropReason.SPLICE_ORDER),
+    judged("a head in a SYN", from_client("SPA", HEAD), DropReason.SPLICE_ORDER),
+    judged("another head once closed", from_client(payload=OTHER_PATH), DropReason.SPLICE_HELD, state=State.CLOSED),
     judged("a head beyond a gap", from_client(payload=HEAD, seq=C_SEQ + 1), DropReason.SPLICE_ORDER),
     judged(
         "a head that begins before the place", from_client(payload=b"x" + HEAD, seq=C_SEQ - 1), DropReason.SPLICE_ORDER

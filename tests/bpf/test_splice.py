@@ -243,6 +243,16 @@ def test_a_reset_is_believed_from_where_its_receiver_expects_it(machine: Machine
     assert machine.splice.state == state
 
 
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_a_reset_that_the_endpoint_never_took_opens_nothing(machine: Machine, offset: int) -> None:
+    """One with a bad checksum, or from where the endpoint only challenges it: the connection lives on there."""
+    machine.carry(kind=Kind.GUARDED)
+    machine.send(from_client("R", seq=C_SEQ + offset, chksum=0x1234))
+    assert machine.splice.state == State.CLOSED
+    assert machine.refused(from_client(payload=OTHER)) == DropReason.SPLICE_HELD
+    assert [event.type for event in machine.events()] == [EventType.END]
+
+
 def test_an_acknowledgement_of_what_was_never_sent_counts_for_nothing(machine: Machine) -> None:
     machine.carry()
     machine.send(from_client("A", ack=C_ACK + 1))
