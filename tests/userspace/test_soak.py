@@ -11,7 +11,7 @@ from tests.userspace.test_run import data_dir, ports, running
 
 __all__ = ["data_dir", "ports"]  # fixtures
 
-SECONDS = 18
+SECONDS = 60
 MEBIBYTE = 1 << 20
 
 

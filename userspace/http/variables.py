@@ -168,6 +168,10 @@ def _tries(get: Callable[[Any], str], so_far: Getter = lambda request: None) -> 
     return lambda request: (at_last if request.summary is not None else so_far)(request)
 
 
+def _seconds(ms: float | None) -> str:
+    return "-" if ms is None else f"{ms / 1000:.3f}"
+
+
 def _asked(request: "Request") -> str | None:
     return request.endpoint.address if request.endpoint is not None else None
 
@@ -200,6 +204,11 @@ def _local(summary: Any) -> datetime:
     return datetime.fromtimestamp(summary.started + summary.request_ms / 1000, UTC).astimezone()
 
 
+def _request_line(request: "Request") -> str:
+    """As it came."""
+    return f"{request.method} {request.head.target.decode('latin-1')} HTTP/{request.head.version}"
+
+
 def _status(request: "Request") -> str | None:
     if request.summary is not None:
         return str(request.summary.status)
@@ -225,7 +234,8 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "scheme": lambda r: r.peer.scheme,
     "https": lambda r: "on" if r.peer.scheme == "https" else "",
     "server_protocol": lambda r: f"HTTP/{r.head.version}",
-    "request": lambda r: f"{r.method} {r.head.target.decode('latin-1')} HTTP/{r.head.version}",
+    "request": _request_line,
+    "request_line": _request_line,
     "remote_addr": lambda r: r.remote_addr,
     "remote_port": lambda r: str(r.remote_port or ""),
     "remote_user": _basic_user,
@@ -246,6 +256,8 @@ _EXACT: Final[Mapping[str, Getter]] = {
     "upstream_addr": _tries(lambda one: one.address, _asked),
     "upstream_status": _tries(lambda one: str(one.status or "-"), _said),
     "upstream_response_time": _tries(lambda one: f"{one.ms / 1000:.3f}"),
+    "upstream_connect_time": _tries(lambda one: _seconds(one.connect_ms)),
+    "upstream_header_time": _tries(lambda one: _seconds(one.header_ms)),
     "upstream_unresolved_host": _unresolved_host,
     "msec": _summary(lambda s: f"{s.started + s.request_ms / 1000:.3f}"),
     "upstream_scheme": _upstream_scheme,

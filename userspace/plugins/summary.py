@@ -6,11 +6,16 @@ from typing import NamedTuple
 
 class Try(NamedTuple):
     """What became of a request at one endpoint: its answer's status, or the one that its failure would have become for
-    the client (502, 504); None when the client left meanwhile. Connecting counts in `ms` for tries that failed."""
+    the client (502, 504); None when the client left meanwhile. Connecting counts in `ms` for tries that failed.
+
+    `connect_ms`: 0 on a kept connection, None when none came about. `header_ms`: from sending to the final head of the
+    answer, None without one."""
 
     address: str
     status: int | None
     ms: float
+    connect_ms: float | None = None
+    header_ms: float | None = None
 
 
 @dataclass(slots=True)
@@ -28,6 +33,8 @@ class Summary:
     error: str | None
     is_ours: bool  # no endpoint gave the answer
     head_bytes: int = 0  # of bytes_out: the head of the final answer
+    connect_ms: float | None = None  # of the last try, as header_ms
+    header_ms: float | None = None
     tries: tuple[Try, ...] = ()  # all of them; () when there was none but the last
 
     @property
@@ -35,4 +42,5 @@ class Summary:
         """In order; none when no endpoint was asked."""
         if self.tries or self.upstream_address is None:
             return self.tries
-        return (Try(self.upstream_address, self.upstream_status, self.upstream_ms),)
+        at, status = self.upstream_address, self.upstream_status
+        return (Try(at, status, self.upstream_ms, self.connect_ms, self.header_ms),)

@@ -291,7 +291,7 @@ class Exchange:
             interim(answer, self, out)
             return
         self.answer = answer
-        if self.compiled is not None and self.compiled.passive is not None and self.forward is not None:
+        if self.forward is not None:
             self.forward.saw(answer.status)
         relay = self.relay = Relay(self, answer, out)
         self.status = relay.status

@@ -50,6 +50,8 @@ class Forward:
     tried_at: float | None = None  # while the picker is to be told of the try's end
     upstream_ms = 0.0
     connecting_since: float | None = None
+    connect_ms: float | None = None  # of this try
+    header_ms: float | None = None
     failed_tries: tuple[Try, ...] = ()
 
     def __init__(self, exchange: "Exchange", route: CompiledRoute, compiled: CompiledUpstream, key: str) -> None:
@@ -224,7 +226,8 @@ class Forward:
         self.drop()
         if failures.status_of(error) != 503 and self.exchange.answer is None and self.pool is not None:
             spent = self.upstream_ms - before
-            self.failed_tries += (Try(self.pool.address, failures.status_of(error), spent),)
+            self.failed_tries += (Try(self.pool.address, failures.status_of(error), spent, self.connect_ms),)
+        self.connect_ms = None
         if not self._tries_again(error):
             status = failures.status_of(error)
             if self.compiled.passive is not None:
@@ -235,9 +238,9 @@ class Forward:
 
     def saw(self, status: int) -> None:
         """The final head of the response has come."""
-        assert self.compiled.upstream is not None and self.pool is not None
-        ms = (perf_counter() - self.sent_at) * 1000
-        self.shared.observations.answered(self.compiled.upstream, self.pool.address, status, ms)
+        ms = self.header_ms = (perf_counter() - self.sent_at) * 1000
+        if self.compiled.passive is not None and self.compiled.upstream is not None and self.pool is not None:
+            self.shared.observations.answered(self.compiled.upstream, self.pool.address, status, ms)
 
     def _saw_failure(self, error: LbError) -> None:
         code = code_of(error)
@@ -291,13 +294,14 @@ class Forward:
         assert compiled.upstream is not None and endpoint is not None
         self.upstream = upstream
         self.reused = upstream.served > 0
+        now = self.sent_at = perf_counter()
+        self.connect_ms = 0.0 if self.connecting_since is None else (now - self.connecting_since) * 1000
         request, body = exchange.request, exchange.body
         offered = None
         if exchange.head.upgrade is not None and self.route.route.enable_websocket:
             offered = offers(exchange.head)
         upstream.assign(self, request.method, offered)
         head = endpoint_head(request, compiled.upstream, endpoint, offered)
-        self.sent_at = perf_counter()
         self.connecting_since = None
         self.sent = True
         upstream.write([head] if body is None else [head, *body.take_all()])

@@ -35,9 +35,15 @@ def record(exchange: "Exchange") -> None:
     logs = run is not None and run.logs
     if logs or shared.log_format is not None:
         seen = forward.failed_tries if forward is not None else ()
-        if seen and pool is not None and (answer is not None or exchange.status == CLIENT_CLOSED):
+        if (
+            seen
+            and forward is not None
+            and pool is not None
+            and (answer is not None or exchange.status == CLIENT_CLOSED)
+        ):
             spent = sum(one.ms for one in seen)
-            seen += (Try(pool.address, answer.status if answer is not None else None, upstream_ms - spent),)
+            status = answer.status if answer is not None else None
+            seen += (Try(pool.address, status, upstream_ms - spent, forward.connect_ms, forward.header_ms),)
         exchange.request.summary = Summary(
             status=exchange.status,
             started=time() - request_ms / 1000,
@@ -50,6 +56,8 @@ def record(exchange: "Exchange") -> None:
             upstream_status=answer.status if answer is not None else None,
             error=exchange.error.kind if exchange.error is not None else None,
             is_ours=answer is None,
+            connect_ms=forward.connect_ms if forward is not None else None,
+            header_ms=forward.header_ms if forward is not None else None,
             tries=seen,
         )
     if run is not None and logs:

@@ -1,3 +1,4 @@
+import re
 import socket
 from pathlib import Path
 
@@ -56,6 +57,22 @@ async def test_every_try_is_listed_with_what_became_of_it(tmp_path: Path) -> Non
     words = told.replace(", ", ",").split(" ")
     assert words[:3] == ["200", f"127.0.0.1:1,{good}", "502,200"]
     assert len(words[3].split(",")) == 2
+
+
+TIMES = "$upstream_connect_time $upstream_header_time $request_line"
+
+
+async def test_times_of_every_try_are_listed_and_a_kept_connection_takes_none_to_open(tmp_path: Path) -> None:
+    async with Stage(tmp_path, "127.0.0.1:1", hello, settings={"access_log_format": TIMES}) as stage:
+        client = await stage.client()
+        for _ in range(2):
+            await client.say(get("/a?b"))
+            await client.hear_message()
+    seconds = r"\d+\.\d{3}"
+    for told in stage.text_lines():
+        assert re.fullmatch(rf"(-, )?{seconds} (-, )?{seconds} GET /a\?b HTTP/1\.1", told), told
+    assert any(told.startswith("-, ") for told in stage.text_lines())
+    assert any("0.000" in told.split(" GET")[0] for told in stage.text_lines())
 
 
 async def test_a_client_that_leaves_leaves_a_try_without_a_status(tmp_path: Path) -> None:
