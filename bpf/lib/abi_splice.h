@@ -175,7 +175,7 @@ enum splice_back {
 };
 
 #define SPLICE_EVENT_BYTES 2048
-#define SPLICE_BACK_NS	   100000000ULL /* how long a connection on its way back is held */
+#define SPLICE_BACK_NS	   1000000000ULL /* how long a connection on its way back is held */
 
 /* An entry of the ring `splice_events`. */
 struct splice_event {

@@ -14,6 +14,8 @@ from userspace.node.splice_table import SpliceTable
 from userspace.node.tcp_rebuild import Restart
 
 _U32 = 0xFFFFFFFF
+IN_TURN_NS = 5_000_000_000
+"""How long a client is held back whose splice waits for its turn: some ten thousand of them come back in that time."""
 
 
 def is_settled(splice: Splice) -> bool:
@@ -45,6 +47,14 @@ def restart_of(splice: Splice, event: SpliceEvent, now_ns: int) -> Restart:
         clock=clock,
         data=bytes(event.bytes)[: event.captured],
     )
+
+
+def hold_longer(table: SpliceTable, event: SpliceEvent, now_ns: int) -> None:
+    """Have the datapath hold back a client whose turn comes later. Nothing else writes to a splice on its way back."""
+    splice = table.get(event.id)
+    if (splice.state, splice.generation) == (State.BACK, event.generation):
+        splice.deadline_ns = now_ns + IN_TURN_NS
+        table.put(event.id, splice)
 
 
 def hold_on(table: SpliceTable, id: int, splice: Splice) -> None:

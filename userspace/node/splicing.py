@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -55,6 +55,7 @@ class Splicing:
         self._tell = tell
         self._limits = limits
         self._held: dict[int, Held] = {}
+        self._waiting = deque[SpliceEvent]()  # at most one of each splice that is on its way back, and one of its tail
         self._wires: dict[str, SpliceWire] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.made = Counter[str]()
@@ -165,17 +166,25 @@ class Splicing:
                 self._reset(held, "worker")
 
     def _events(self) -> None:
-        for count, record in enumerate(self._ring.read(), 1):
+        """All that the ring has is read at once: its room is for what comes next."""
+        for record in self._ring.read():
             event = handing_back.event_of(record)
-            held = self._held.get(event.id)
-            if held is not None and held.generation == event.generation:
-                if event.type == EventType.TAIL:
-                    held.forget_client()
-                elif event.type == EventType.BACK:
-                    self._hand_back(held, event)
-            if count == EVENTS_AT_ONCE:
-                asyncio.get_running_loop().call_soon(self._events)
-                return
+            if event.type == EventType.BACK and len(self._waiting) >= EVENTS_AT_ONCE:
+                handing_back.hold_longer(self._table, event, time.monotonic_ns())
+            self._waiting.append(event)
+        for _ in range(min(EVENTS_AT_ONCE, len(self._waiting))):
+            self._event(self._waiting.popleft())
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._events)
+
+    def _event(self, event: SpliceEvent) -> None:
+        held = self._held.get(event.id)
+        if held is None or held.generation != event.generation:
+            return
+        if event.type == EventType.TAIL:
+            held.forget_client()
+        elif event.type == EventType.BACK:
+            self._hand_back(held, event)
 
     def _hand_back(self, held: Held, event: SpliceEvent) -> None:
         splice = self._table.get(held.id)
@@ -200,9 +209,14 @@ class Splicing:
             log.warning("splice %d does not come back: %s", held.id, error)
             self._reset(held, "rebuild")
             return
+        try:
+            address = self._over.restore_client(sock, held.address)
+        except OSError:  # it was given life, and met a reset at once: the client is gone
+            sock.close()
+            self._reset(held, "gone")
+            return
         why = _WHY.get(event.why, "none")
         self.back[why] += 1
-        address = self._over.restore_client(sock, held.address)
         self._tell(splice, False)
         self._drop(held, splice, "back")
         message = {

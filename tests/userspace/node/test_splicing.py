@@ -1,6 +1,7 @@
 """The broker with real sockets and maps, and a datapath of which only the events are: all that a splice passes."""
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -241,6 +242,47 @@ def test_a_connection_comes_back_within_a_millisecond(place: Region, tmp_path: P
             assert answer["type"] == "back"
             socks[0].close()
         assert min(took) < 0.001
+
+    scenario(place, tmp_path, acts)
+
+
+def test_who_waits_for_its_turn_is_held_back_for_longer(
+    place: Region, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def acts(scene: Scene) -> None:
+        monkeypatch.setattr(splicing, "EVENTS_AT_ONCE", 1)
+        ids = [(await scene.spliced())[0] for _ in range(2)]
+        began = time.monotonic_ns()
+        for id in ids:
+            splice = scene.change(id, state=State.BACK, deadline_ns=began + NSEC)
+            event = SpliceEvent(type=EventType.BACK, id=id, generation=splice.generation, seq=splice.head, captured=1)
+            scene.events.records.append(bytes(event))
+        scene.node._events()
+        assert scene.node.ended == {"back": 1}
+        assert scene.splice(ids[1]).deadline_ns >= began + 5 * NSEC
+        answers = [await scene.answer() for _ in ids]
+        assert [answer["id"] for answer, _ in answers] == ids
+        for _, socks in answers:
+            socks[0].close()
+
+    scenario(place, tmp_path, acts)
+
+
+def test_a_client_that_is_gone_when_its_socket_lives_again_costs_nobody_else(
+    place: Region, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise OSError(errno.ENOTCONN, "the reset came before we asked")
+
+    async def acts(scene: Scene) -> None:
+        id, _, _ = await scene.spliced()
+        other, _, _ = await scene.spliced()
+        scene.change(id, state=State.BACK)
+        with monkeypatch.context() as patched:
+            patched.setattr(scene.node._over, "restore_client", gone)
+            scene.happens(id, EventType.BACK, REQUEST)
+        assert scene.node.ended == {"gone": 1}
+        assert list(scene.node._held) == [other]
 
     scenario(place, tmp_path, acts)
 
