@@ -148,28 +148,6 @@ def test_what_is_lost_on_the_way_is_repeated_by_the_ends(lab: Lab, name: str, pe
         path.unlink()
 
 
-def test_no_request_after_a_change_is_answered_by_the_endpoint_that_went(lab: Lab) -> None:
-    nodes = json.loads(admin(lab, "GET", "/apisix/admin/upstreams/classic").body)["value"]["nodes"]
-    with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(spliced(lab, "classic")) for _ in range(10)]
-        gone = json.loads(get(connections[0], "classic")[1])["machine"]
-        stays = ({"web1", "web2"} - {gone}).pop()
-        address = lab.topology.machines[stays].address
-        try:
-            put(lab, "/apisix/admin/upstreams/classic", {"type": "roundrobin", "nodes": {f"{address}:80": 1}})
-            # In force when fresh connections, of either worker, are never answered by the other any more.
-            eventually("the change is in force", lambda: all(fresh(lab) == stays for _ in range(8)))
-            after = [json.loads(get(connection, "classic")[1])["machine"] for connection in connections]
-            assert set(after) == {stays}
-        finally:
-            put(lab, "/apisix/admin/upstreams/classic", {"type": "roundrobin", "nodes": nodes})
-
-
-def fresh(lab: Lab) -> str:
-    with kept(lab, GW1) as connection:
-        return str(json.loads(get(connection, "classic")[1])["machine"])
-
-
 FORBIDDEN = b"GET /forbidden HTTP/1.1\r\nHost: classic.example.com\r\n\r\n"
 ALLOWED = b"GET /who HTTP/1.1\r\nHost: classic.example.com\r\n\r\n"
 HIDDEN = {
