@@ -6,10 +6,12 @@ splice. So nothing can be acknowledged by a socket that nobody reads, and nothin
 
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
-from userspace.node import splice_plan, tcp_leg
+from userspace.node import splice_plan, tcp_leg, windows
 from userspace.node.routes import Routes
+from userspace.node.splice_abi import Splice
 from userspace.node.splice_accounts import SpliceAccounts
 from userspace.node.splice_guard import SpliceGuard
 from userspace.node.splice_held import Held
@@ -35,13 +37,16 @@ class HandingOver:
         routes: Routes,
         peers: ToaPeers,
         underlay: int,
+        tell: Callable[[Splice, list[bytes]], None],
     ) -> None:
+        """tell: sends packets to a splice's endpoint."""
         self._table = table
         self._guard = guard
         self._accounts = accounts
         self._routes = routes
         self._peers = peers
         self._underlay = underlay
+        self._tell = tell
 
     def splice(self, worker: str, asked: SpliceRequest, client: socket.socket, endpoint: socket.socket) -> Held:
         """Return the splice; the sockets are its own then. Raises Refused, with both as they were."""
@@ -93,6 +98,9 @@ class HandingOver:
             if not (tcp_leg.is_as_read(client, legs[0]) and tcp_leg.is_as_read(endpoint, legs[1])):
                 self._table.undo(id, splice, session)
                 raise Refused("busy")
+            announced = windows.to_announce(*legs, plan)
+            if announced:
+                self._tell(splice, windows.packets(splice, announced))
         except BaseException:
             if not written:
                 self._table.give_back(id)

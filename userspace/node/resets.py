@@ -43,29 +43,51 @@ def packets(ended: Ended, machine: abi.Machine, host_of: FindHost) -> list[bytes
 def of_splice(splice: Splice, to_client: bool, machine: abi.Machine, host: abi.Endpoint | None) -> list[bytes]:
     """Return the packets that end a splice: to the client if asked to, and to its endpoint; `host`: the record of one
     in a VPC, without which it cannot be reached."""
-    packets = []
     up, down = splice.from_
-    if to_client:
-        packets.append(segment(up.daddr, up.dport, up.saddr, up.sport, splice.acked[0]))
+    packets = [segment(up.daddr, up.dport, up.saddr, up.sport, splice.acked[0])] if to_client else []
     to_endpoint = segment(down.daddr, down.dport, down.saddr, down.sport, splice.acked[1])
+    return packets + towards_endpoint(splice, [to_endpoint], machine, host)
+
+
+def towards_endpoint(
+    splice: Splice, packets: list[bytes], machine: abi.Machine, host: abi.Endpoint | None
+) -> list[bytes]:
+    """Return the packets as they leave for a splice's endpoint; none where `host` is not its machine any more."""
     if not splice.flags & Flag.VPC:
-        packets.append(to_endpoint)
-    elif host is not None and host.vni == down.vni and bytes(host.addr) == bytes(down.saddr):
-        packets.append(tunnelled(to_endpoint, host, machine, splice.tunnel_sport))
-    return packets
+        return packets
+    there = splice.from_[1]
+    if host is None or host.vni != there.vni or bytes(host.addr) != bytes(there.saddr):
+        return []
+    return [tunnelled(packet, host, machine, splice.tunnel_sport) for packet in packets]
 
 
 def reset_splice(tables: Mapping[str, Table], splice: Splice, to_client: bool) -> int:
     """Send the resets of a splice that was taken away; return how many packets left."""
+    return send(of_splice(splice, to_client, *around(tables, splice)))
+
+
+def around(tables: Mapping[str, Table], splice: Splice) -> tuple[abi.Machine, abi.Endpoint | None]:
+    """Return what leads to a splice's endpoint: this machine's record, and the endpoint's if it is in a VPC."""
     machine = abi.Machine.from_buffer_copy(tables["machine"].get(c_uint32(0)) or bytes(abi.Machine()))
     raw = tables["endpoints"].get(splice.unique_ip) if splice.flags & Flag.VPC else None
-    return send(of_splice(splice, to_client, machine, abi.Endpoint.from_buffer_copy(raw) if raw else None))
+    return machine, abi.Endpoint.from_buffer_copy(raw) if raw else None
 
 
-def segment(saddr: abi.Addr, sport: int, daddr: abi.Addr, dport: int, seq: int) -> bytes:
-    """Return an IP packet with a RST of this sequence number."""
+def segment(
+    saddr: abi.Addr,
+    sport: int,
+    daddr: abi.Addr,
+    dport: int,
+    seq: int,
+    ack: int = 0,
+    flags: int = _RST,
+    window: int = 0,
+    options: bytes = b"",
+) -> bytes:
+    """Return an IP packet with a TCP segment that carries nothing: a RST of this sequence number, unless told
+    otherwise. options: whole words."""
     source, destination = (socket.inet_pton(_family(a), abi.text(a)) for a in (saddr, daddr))
-    tcp = struct.pack("!HHIIBBHHH", sport, dport, seq, 0, 5 << 4, _RST, 0, 0, 0)
+    tcp = struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 20 + len(options) << 2, flags, window, 0, 0) + options
     pseudo = source + destination + struct.pack("!HH", socket.IPPROTO_TCP, len(tcp))
     tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
     return ip_packet(source, destination, socket.IPPROTO_TCP, tcp)
@@ -115,7 +137,7 @@ def send(wire: Iterable[bytes]) -> int:
                     v6.sendto(packet, (socket.inet_ntop(socket.AF_INET6, packet[24:40]), 0, 0, 0))
                 sent += 1
             except OSError as error:
-                log.info("a reset was not sent: %s", error)
+                log.info("a packet of ours was not sent: %s", error)
     return sent
 
 

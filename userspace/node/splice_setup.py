@@ -36,10 +36,13 @@ def splicing_over(
     def tell(splice: Splice, to_client: bool) -> None:
         count_resets(resets.reset_splice(datapath.tables, splice, to_client))
 
+    def tell_endpoint(splice: Splice, packets: list[bytes]) -> None:
+        resets.send(resets.towards_endpoint(splice, packets, *resets.around(datapath.tables, splice)))
+
     table, guard = SpliceTable(datapath.tables), SpliceGuard(datapath.tables)
     used: list[Splicing] = []
     accounts = SpliceAccounts(datapath.tables["splice_counts"], names, lambda index: used[0].in_use(index))
     peers = ToaPeers(datapath.programs.get("toa_peername"))
-    over = HandingOver(table, guard, accounts, Routes(), peers, underlay)
+    over = HandingOver(table, guard, accounts, Routes(), peers, underlay, tell_endpoint)
     used.append(Splicing(table, guard, over, accounts, Ring(bpf.get_pinned(ring)), tell, limits))
     return used[0]

@@ -1,6 +1,7 @@
 """Hand-over of real sockets: what is written, in which order, and that a refusal leaves everything as it was."""
 
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.userspace.node.legs import is_silent, read
+from tests.userspace.node.legs import is_silent, read, until
 from tests.userspace.node.splice_maps import HERE, UNIQUE_IP, Region, region, splice_maps
-from userspace.node import abi, splice_plan, tcp_leg
+from userspace.node import abi, resets, splice_plan, tcp_leg
 from userspace.node.abi import Direction
 from userspace.node.handing_over import HandingOver, Refused, is_tail_written
 from userspace.node.maps import Table
@@ -86,7 +87,10 @@ def node_at(place: Region, tables: dict[str, Table], path: Path, stack: ExitStac
     accounts = SpliceAccounts(tables["splice_counts"], path / "accounts", lambda index: True)
     routes = Routes()
     stack.callback(routes.close)
-    over = HandingOver(table, guard, accounts, routes, ToaPeers(None), place.device)
+    peers, sent = ToaPeers(None), list[int]()
+    over = HandingOver(
+        table, guard, accounts, routes, peers, place.device, lambda _, packets: sent.append(resets.send(packets))
+    )
     return Node(tables, table, guard, over, client, from_client, endpoint, to_endpoint)
 
 
@@ -114,6 +118,18 @@ def test_both_ends_lead_to_a_splice_of_their_numbers(node: Node) -> None:
     assert is_silent(node.endpoint)
     held.release()
     assert is_silent(node.endpoint)
+
+
+def test_an_endpoint_sends_no_more_than_the_client_takes(node: Node) -> None:
+    """A tail as long as the client's window: there is no room for an answer until the client says so again."""
+    assert taken_by_peer(node.endpoint) > 30_000
+    node.splice(tail=taken_by_peer(node.from_client))
+    until(lambda: taken_by_peer(node.endpoint) == 0)
+
+
+def taken_by_peer(sock: socket.socket) -> int:
+    """Return tcpi_snd_wnd."""
+    return int(struct.unpack_from("=I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 228)[0])
 
 
 def test_the_tail_is_delivered_and_repeated_by_the_clients_socket(node: Node) -> None:

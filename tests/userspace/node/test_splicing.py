@@ -62,7 +62,7 @@ class Scene:
         self.table, self.guard = SpliceTable(tables), SpliceGuard(tables)
         self.events, self.told = Events(), list[tuple[Splice, bool]]()
         accounts = SpliceAccounts(tables["splice_counts"], path / "names", lambda index: self.node.in_use(index))
-        over = HandingOver(self.table, self.guard, accounts, Routes(), ToaPeers(None), place.device)
+        over = HandingOver(self.table, self.guard, accounts, Routes(), ToaPeers(None), place.device, lambda *_: None)
         self.node = Splicing(
             *(self.table, self.guard, over, accounts, self.events),  # type: ignore[arg-type]
             lambda splice, to_client: self.told.append((splice, to_client)),
