@@ -106,7 +106,7 @@ struct splice_end {
 _Static_assert(sizeof(struct splice_end) == 12, "abi");
 
 struct splice {
-	struct bpf_spin_lock lock; /* taken to move `head` */
+	struct bpf_spin_lock lock; /* of `head` and what was marked with it */
 	__u32 generation;
 	__u8 state;	     /* enum splice_state */
 	__u8 kind;	     /* enum splice_kind */

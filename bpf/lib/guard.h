@@ -82,15 +82,23 @@ static __always_inline int guard_repeat(ctx_t *ctx, const struct packet *pkt, st
 					struct head *head, u32 payload, u32 at,
 					const struct guard_key *key)
 {
-	u32 mark = splice->mark_seq, len = splice->mark_len, skip = mark - pkt->seq;
+	u32 mark, len, skip;
+	u64 hash;
 
+	/* Whoever has moved the head a moment ago, on another CPU, has written all of this then. */
+	bpf_spin_lock(&splice->lock);
+	mark = splice->mark_seq;
+	len = splice->mark_len;
+	hash = splice->mark_hash;
+	bpf_spin_unlock(&splice->lock);
+	skip = mark - pkt->seq;
 	if (!len || ahead(splice->acked[1] - splice->delta[0], mark + len) >= 0 ||
 	    ahead(pkt->seq + payload, mark) <= 0 || ahead(pkt->seq, mark + len) >= 0)
 		return GUARD_FORWARD;
 	if (ahead(pkt->seq, mark) > 0 || ahead(pkt->seq + payload, mark + len) < 0 ||
 	    skip > payload || head_load(ctx, at + skip, len, head))
 		return -DROP_SPLICE_REPEAT;
-	return hash_head(head, len, key) == splice->mark_hash ? GUARD_FORWARD : -DROP_SPLICE_REPEAT;
+	return hash_head(head, len, key) == hash ? GUARD_FORWARD : -DROP_SPLICE_REPEAT;
 }
 
 /* Is everything that the decision depended on as it was? */

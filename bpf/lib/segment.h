@@ -55,7 +55,7 @@ struct segment {
 	u8 walk;
 	u32 payload; /* bytes */
 	u32 payload_at;
-	u32 tsval; /* host order; 0: none */
+	u32 tsval; /* host order, where there is one */
 	u32 mtu;   /* of the way on, when the packet is longer */
 	struct shift shift;
 	struct quote quote; /* of an ICMP error */

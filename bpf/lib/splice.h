@@ -12,16 +12,16 @@
 
 /* Returns how the numbers of this way change; learns the difference of the two clocks at its first
  * timestamp: the receiver was last sent clock_base by our socket, and time has gone on since. */
-static __always_inline void splice_shift(struct splice *splice, u32 way, u32 tsval,
-					 struct shift *shift)
+static __always_inline void splice_shift(struct splice *splice, u32 way, struct segment *segment)
 {
+	struct shift *shift = &segment->shift;
 	u32 back = !way;
 
-	if (tsval && !(splice->flags & (way ? SPLICE_TS_DOWN : SPLICE_TS_UP))) {
+	if (segment->ts_at && !(splice->flags & (way ? SPLICE_TS_DOWN : SPLICE_TS_UP))) {
 		u32 now = splice->clock_base[way & 1] +
 			  (u32)((bpf_ktime_get_ns() - splice->created_ns) / 1000000) + 1;
 
-		splice->clock[way & 1] = now - tsval;
+		splice->clock[way & 1] = now - segment->tsval;
 		splice->flags |= way ? SPLICE_TS_DOWN : SPLICE_TS_UP;
 	}
 	shift->seq = splice->delta[way & 1];
@@ -64,7 +64,7 @@ static __always_inline int splice_rewrite(ctx_t *ctx, struct splice *splice, u32
 {
 	struct addr ends[2] = {segment->peer.daddr, segment->peer.saddr};
 
-	splice_shift(splice, way, segment->tsval, &segment->shift);
+	splice_shift(splice, way, segment);
 	segment_shift(segment, pkt);
 	return rewrite_addresses(ctx, pkt, ends, 1) ?: segment_write(ctx, pkt, segment);
 }

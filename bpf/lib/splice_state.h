@@ -78,11 +78,12 @@ static __always_inline int splice_back(ctx_t *ctx, u32 id, struct splice *splice
 	return -DROP_SPLICE_HELD;
 }
 
-/* Notes how far the sender has come. An acknowledgement of what was never sent counts for nothing.
- */
+/* Notes how far the sender has come, and how much it takes. An acknowledgement of what was never
+ * sent counts for nothing, an old one's window neither (RFC 9293 section 3.10.7.4). */
 static __always_inline void splice_note(struct splice *splice, u32 way, const struct packet *pkt,
-					u32 payload, u32 tsval)
+					const struct segment *segment)
 {
+	u32 payload = segment->payload;
 	u32 end = pkt->seq + payload + (pkt->fin ? 1 : 0);
 	u32 sent = splice->end[!way] + splice->delta[!way];
 
@@ -93,11 +94,13 @@ static __always_inline void splice_note(struct splice *splice, u32 way, const st
 		return;
 	if (ahead(end, splice->end[way]) > 0)
 		splice->end[way] = end;
-	if (pkt->ack && ahead(pkt->ack_seq, splice->acked[way]) > 0 &&
-	    ahead(pkt->ack_seq, sent) <= 0)
+	if (pkt->ack && ahead(pkt->ack_seq, splice->acked[way]) >= 0 &&
+	    ahead(pkt->ack_seq, sent) <= 0) {
 		splice->acked[way] = pkt->ack_seq;
-	if (tsval)
-		splice->last_ts[way] = tsval;
+		splice->window[way] = bpf_ntohs(segment->old.window);
+	}
+	if (segment->ts_at)
+		splice->last_ts[way] = segment->tsval;
 	if (pkt->fin)
 		splice->flags |= way == UP ? SPLICE_FIN_UP : SPLICE_FIN_DOWN;
 }
@@ -183,7 +186,7 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 				       struct head *head)
 {
 	u32 at = segment->payload_at, request = 0;
-	u32 payload = segment->payload, tsval = segment->tsval;
+	u32 payload = segment->payload;
 	u8 state = splice->state;
 	int verdict;
 
@@ -204,9 +207,9 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 		    ahead(splice->answer, pkt->seq) >= 0 &&
 		    ahead(pkt->seq + payload, splice->answer) > 0)
 			splice_answered(ctx, splice, payload, at);
-		splice_note(splice, way, pkt, payload, tsval);
+		splice_note(splice, way, pkt, segment);
 	} else {
-		splice_note(splice, way, pkt, payload, tsval);
+		splice_note(splice, way, pkt, segment);
 		if (state == SPLICE_TAIL && pkt->ack && !pkt->rst && !pkt->syn) {
 			s32 done = ahead(pkt->ack_seq, splice->tail_end);
 

@@ -29,7 +29,7 @@ class Machine:
     """One loaded gateway that carries a splice."""
 
     def __init__(self, loaded: Datapath, ifindex: int, is_xdp: bool) -> None:
-        self._loaded, self.ifindex, self._is_xdp = loaded, ifindex, is_xdp
+        self._loaded, self.ifindex, self.is_xdp = loaded, ifindex, is_xdp
         self.program = loaded.programs["vxlan_xdp" if is_xdp else "vxlan_ingress"]
         self.tables = loaded.tables
 
@@ -41,7 +41,7 @@ class Machine:
         self.events()
 
     def ran(self, packet: bytes) -> bpf.TestRun:
-        return run(self.program, packet, self.ifindex, is_xdp=self._is_xdp)
+        return run(self.program, packet, self.ifindex, is_xdp=self.is_xdp)
 
     def send(self, packet: Packet) -> int:
         """Return the verdict, in TC's words."""
@@ -257,6 +257,22 @@ def test_an_acknowledgement_of_what_was_never_sent_counts_for_nothing(machine: M
     machine.carry()
     machine.send(from_client("A", ack=C_ACK + 1))
     assert machine.splice.acked[0] == C_ACK
+
+
+def test_the_last_window_is_remembered(machine: Machine) -> None:
+    """It is what a socket that is made again begins with; an older acknowledgement's may have been overtaken."""
+    machine.carry(window=(1, 2))
+    machine.send(from_client("A", window=300))
+    machine.send(from_client("A", ack=C_ACK - 1, window=400))
+    machine.send(from_client("A", ack=C_ACK + 1, window=500))
+    machine.send(from_endpoint("A", window=600))
+    assert list(machine.splice.window) == [300, 600]
+
+
+def test_a_timestamp_of_zero_is_one(machine: Machine) -> None:
+    machine.carry(flags=Flag.TIMESTAMPS, clock_base=(50_000, 0), created_ns=time.monotonic_ns())
+    machine.send(from_client("A", options=[("NOP", None), ("NOP", None), ("Timestamp", (0, 0))]))
+    assert machine.splice.flags & Flag.TS_UP and machine.splice.clock[0] > 50_000
 
 
 def test_the_clock_of_a_way_is_learnt_from_its_first_timestamp(machine: Machine) -> None:
