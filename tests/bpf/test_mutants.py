@@ -11,6 +11,7 @@ import pytest
 from tests.bpf import splice_rows, test_splice
 from tests.bpf.conftest import SIZES
 from tests.bpf.test_splice import Machine
+from tests.bpf.test_splice_model import every_step
 from tests.packets import run_case
 from userspace.node import datapath
 from userspace.node.datapath import Datapath
@@ -21,13 +22,14 @@ Probe = Callable[[Machine], None]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`text` of `header` becomes `broken`; `probe` must fail then."""
+    """`text` of `header` becomes `broken`; `probe` must fail then, and where it is modelled, the comparison with it."""
 
     name: str
     header: str
     text: str
     broken: str
     probe: Probe
+    modelled: bool = True
 
 
 def rows(beginning: str) -> Probe:
@@ -59,16 +61,17 @@ MUTANTS = (
         "bpf_ntohl(old) - delta",
         "bpf_ntohl(old)",
         rows("splice: an error about what"),
+        modelled=False,
     ),
     Mutant(
         "any attribute will do", "guard.h", "if (i != GUARD_PATH)\n\t\t\treturn 0;", "continue;", rows("guard: another")
     ),
-    Mutant("an old epoch will do", "guard.h", "splice->epoch != key->epoch", "0", rows("guard: a new epoch")),
+    Mutant("an old epoch will do", "guard.h", "splice->epoch != key->epoch", "0", rows("guard: a new epoch"), False),
     Mutant(
         "any bytes may be sent again",
         "guard.h",
-        "key) == splice->mark_hash",
-        "key) | 1",
+        "key) == hash ?",
+        "key) | 1 ?",
         test_splice.test_a_retransmission_of_a_head_has_to_be_the_same_bytes,
     ),
     Mutant(
@@ -100,6 +103,28 @@ MUTANTS = (
         "if (0)",
         test_splice.test_the_acknowledged_tail_is_told_once,
     ),
+    Mutant(
+        "a reset that the endpoint never took opens the way",
+        "splice_state.h",
+        "if (payload && splice->kind == SPLICE_GUARDED) {",
+        "if (payload && splice->kind == SPLICE_GUARDED && splice->state != SPLICE_CLOSED) {",
+        lambda machine: test_splice.test_a_reset_that_the_endpoint_never_took_opens_nothing(machine, 1000),
+    ),
+    Mutant(
+        "urgent bytes are bytes",
+        "splice_state.h",
+        "segment->old.bits & TCP_URG ||",
+        "",
+        rows("guard: a head with an u"),
+    ),
+    Mutant("a SYN's bytes are bytes", "splice_state.h", "|| (pkt->syn && payload)", "", rows("guard: a head in a SYN")),
+    Mutant(
+        "a window is not remembered",
+        "splice_state.h",
+        "splice->window[way] = bpf_ntohs(segment->old.window);",
+        "",
+        test_splice.test_the_last_window_is_remembered,
+    ),
 )
 
 
@@ -127,5 +152,10 @@ def test_without_it_a_test_goes_red(
     mutant: Mutant, ifindex: int, gateway: Datapath, bpffs: Path, tmp_path: Path
 ) -> None:
     mutant.probe(Machine(gateway, ifindex, False))
-    with bred(mutant, tmp_path, bpffs / "mutant", tmp_path) as loaded, pytest.raises((AssertionError, ValueError)):
-        mutant.probe(Machine(loaded, ifindex, False))
+    with bred(mutant, tmp_path, bpffs / "mutant", tmp_path) as loaded:
+        broken = Machine(loaded, ifindex, False)
+        with pytest.raises((AssertionError, ValueError)):
+            mutant.probe(broken)
+        if mutant.modelled:
+            with pytest.raises(AssertionError):
+                every_step(broken)
