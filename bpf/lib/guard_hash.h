@@ -10,8 +10,6 @@
 
 #define HEAD_MAX  1024
 #define HEAD_ROOM 1536 /* of its packet, as far as the checksum is computed here */
-#define HASH_STEP 0x9e3779b97f4a7c15ULL
-#define HASH_NAME 31 /* the attribute number that stands for a header's name */
 
 #define HEAD_PARTS 64
 
@@ -58,8 +56,9 @@ static __always_inline u64 hash_end(u64 hash)
 	return hash ?: 1;
 }
 
-/* Hashes the first `len` bytes of the room, eight at a time. Two multiplications: after one, a
- * difference in the highest bit would still be where it was. */
+/* Hashes the first `len` bytes of the room, eight at a time. Two multiplications by the secret, the
+ * second of the bytes in reverse: after one, a difference in the highest bit is still there and
+ * nowhere else, and what is known of a difference the next word can undo. */
 static __always_inline u64 hash_head(const struct head *head, u32 len, const struct guard_key *key)
 {
 	u64 hash = key->seed;
@@ -73,9 +72,7 @@ static __always_inline u64 hash_head(const struct head *head, u32 len, const str
 		if (len - at < 8)
 			word &= (1ULL << (len - at) * 8) - 1;
 		hash = (hash ^ word) * key->factor;
-		hash ^= hash >> 32;
-		hash *= HASH_STEP;
-		hash ^= hash >> 29;
+		hash = __builtin_bswap64(hash) * key->factor;
 	}
 	return hash;
 }

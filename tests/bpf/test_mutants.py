@@ -119,6 +119,14 @@ MUTANTS = (
     ),
     Mutant("a SYN's bytes are bytes", "splice_state.h", "|| (pkt->syn && payload)", "", rows("guard: a head in a SYN")),
     Mutant(
+        "a hash of whole words and a known number",
+        "guard_hash.h",
+        "hash = __builtin_bswap64(hash) * key->factor;",
+        "hash ^= hash >> 32; hash *= 0x9e3779b97f4a7c15ULL; hash ^= hash >> 29;",
+        test_splice.test_who_does_not_know_the_key_makes_no_two_heads_of_one_hash,
+        modelled=False,
+    ),
+    Mutant(
         "a window is not remembered",
         "splice_state.h",
         "splice->window[way] = bpf_ntohs(segment->old.window);",
