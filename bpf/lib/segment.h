@@ -17,6 +17,8 @@
 #define TS_LEN		  10
 #define TS_FIRST	  bpf_htonl(0x0101080a) /* the usual layout: two NOPs and the option */
 #define TCP_URG		  bpf_htons(0x20)	/* of tcp_header.bits */
+#define TCP_DOFF	  bpf_htons(0xf000)
+#define TCP_ACK_ONLY	  bpf_htons(0x10)
 #define OPTION_WALK	  12
 #define SACK_EDGES	  8	    /* four blocks are all that fit (RFC 2018 section 3) */
 #define OPTION_AT(at)	  ((at)&63) /* a bound that clang cannot fold away */
@@ -184,6 +186,15 @@ static __always_inline void segment_shift(struct segment *segment, const struct 
 		shift_timestamps(&segment->new.options[OPTION_AT(segment->ts_at)], shift);
 	if (segment->sack_at)
 		shift_sack(segment, shift);
+}
+
+/* Makes the edited header that of a keep-alive probe: the number before the one that its receiver
+ * expects (RFC 9293 section 3.8.4). */
+static __always_inline void segment_probe(struct segment *segment, u32 expected, u32 ack)
+{
+	segment->new.seq = bpf_htonl(expected - 1);
+	segment->new.ack = bpf_htonl(ack);
+	segment->new.bits = (segment->old.bits & TCP_DOFF) | TCP_ACK_ONLY;
 }
 
 /* Writes the edited header. Returns 0 or a negative errno. */

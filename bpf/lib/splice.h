@@ -66,6 +66,9 @@ static __always_inline int splice_rewrite(ctx_t *ctx, struct splice *splice, u32
 
 	splice_shift(splice, way, segment);
 	segment_shift(segment, pkt);
+	if (way == UP && pkt->syn)
+		segment_probe(segment, splice->acked[DOWN],
+			      splice->acked[UP] - splice->delta[DOWN]);
 	return rewrite_addresses(ctx, pkt, ends, 1) ?: segment_write(ctx, pkt, segment);
 }
 

@@ -1,15 +1,17 @@
 /* splice_state.h: what a packet does to its splice. The states:
  *
  *          client: pure ack     payload, FIN       RST      SYN              endpoint: anything
- * TAIL     the socket's, and    carried            carried  carried          carried
+ * TAIL     the socket's, and    carried            carried  a probe  carried
  *          ACTIVE when it acks  (guarded)          -> CLOSED
  *          the tail
- * ACTIVE   carried              carried (guarded)  the same carried          carried
+ * ACTIVE   carried              carried (guarded)  the same a probe  carried
  * BACK     dropped until the deadline, then the stack's (which resets)       dropped
  * CLOSED   carried              carried (guarded)  carried  ends it; passed  carried
  *
- * A SYN on a living connection is carried like the rest: the endpoint's challenge (RFC 5961 section
- * 4) makes a client that has forgotten the connection reset it. */
+ * A SYN never reaches the endpoint: where that has forgotten the connection, it would open another
+ * there, which nobody has decided and whose numbers the client chooses. A keep-alive probe does
+ * instead: its answer has a client that has forgotten the connection reset it, as a challenge (RFC
+ * 5961 section 4) would, and the next SYN begins anew. */
 #ifndef UNILB_SPLICE_STATE_H
 #define UNILB_SPLICE_STATE_H
 
@@ -193,10 +195,10 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 	if (state == SPLICE_BACK)
 		return way == DOWN || bpf_ktime_get_ns() < splice->deadline_ns ? -DROP_SPLICE_HELD
 									       : STEP_PASS;
-	/* A receiver takes the urgent byte out of the stream (RFC 9293 section 3.8.5), and a SYN's
-	 * first byte is the next number's: it would read another head than the guard. */
-	if (way == UP && splice->kind == SPLICE_GUARDED &&
-	    (segment->old.bits & TCP_URG || (pkt->syn && payload)))
+	/* A receiver takes the urgent byte out of the stream (RFC 9293 section 3.8.5): it would
+	 * read another head than the guard. A SYN goes on as a probe, which carries no bytes. */
+	if (way == UP && ((splice->kind == SPLICE_GUARDED && segment->old.bits & TCP_URG) ||
+			  (pkt->syn && payload)))
 		return -DROP_SPLICE_ORDER;
 	if (state == SPLICE_CLOSED && pkt->syn && !pkt->ack) {
 		splice_ends.delete((struct flow *)&pkt->flow);

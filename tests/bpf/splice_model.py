@@ -94,7 +94,7 @@ class Model:
             return DropReason.TTL_EXPIRED
         if self.state == State.BACK:
             return Passed() if way == UP and self.may_pass else DropReason.SPLICE_HELD
-        if way == UP and self.guarded and (segment.flags & URG or (segment.flags & SYN and segment.payload)):
+        if way == UP and ((self.guarded and segment.flags & URG) or (segment.flags & SYN and segment.payload)):
             return DropReason.SPLICE_ORDER
         if self.state == State.CLOSED and segment.flags & (SYN | ACK) == SYN:
             self.gone[way] = True
@@ -197,6 +197,9 @@ class Model:
         if not segment.flags & SYN:
             scaled = (window << self.scale_from[way]) >> self.scale_to[way]
             window = min(scaled, 0xFFFF) or min(window, 1)
+        if way == UP and segment.flags & SYN:  # which would open another connection there: a probe
+            seq, ack = (self.acked[DOWN] - 1) % 2**32, (self.acked[UP] - self.delta[DOWN]) % 2**32
+            return replace(segment, flags=ACK, seq=seq, ack=ack, options=tuple(options), ttl=segment.ttl - 1)
         return replace(
             segment,
             seq=(segment.seq + self.delta[way]) % 2**32,

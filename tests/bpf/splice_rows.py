@@ -226,7 +226,16 @@ STATES = (
     ),
     passed("splice: closed: a SYN begins anew", from_client("S", ack=0), *carried(state=State.CLOSED)),
     up("closed: a repeated FIN", from_client("FA"), to_endpoint("FA"), state=State.CLOSED),
-    up("a SYN on a living one is the endpoint's to challenge", from_client("S", ack=0), to_endpoint("S", ack=0)),
+    *(
+        up(
+            f"a SYN on a living one is a probe: {flags}",
+            from_client(flags, seq=seq, ack=0),
+            to_endpoint("A", seq=S_SEQ - 1),
+        )
+        for flags, seq in (("S", C_SEQ - 3000), ("S", C_SEQ), ("SA", C_SEQ), ("SF", C_SEQ), ("SEC", C_SEQ))
+    ),
+    up("a SYN while the tail is under way is a probe", from_client("S"), to_endpoint("A", seq=S_SEQ - 1), state=1),
+    dropped("splice: bytes in a SYN", from_client("S", b"x"), DropReason.SPLICE_ORDER, *carried()),
 )
 
 GUARDED = {"kind": Kind.GUARDED}

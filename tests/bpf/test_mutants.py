@@ -113,11 +113,14 @@ MUTANTS = (
     Mutant(
         "urgent bytes are bytes",
         "splice_state.h",
-        "segment->old.bits & TCP_URG ||",
-        "",
+        "segment->old.bits & TCP_URG",
+        "0",
         rows("guard: a head with an u"),
     ),
-    Mutant("a SYN's bytes are bytes", "splice_state.h", "|| (pkt->syn && payload)", "", rows("guard: a head in a SYN")),
+    Mutant("a SYN's bytes are bytes", "splice_state.h", "(pkt->syn && payload)", "0", rows("guard: a head in a SYN")),
+    Mutant(
+        "a SYN opens a connection at the endpoint", "splice.h", "way == UP && pkt->syn", "0", rows("splice: a SYN on a")
+    ),
     Mutant(
         "a hash of whole words and a known number",
         "guard_hash.h",
