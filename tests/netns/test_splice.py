@@ -18,7 +18,7 @@ from tests.netns import echo_upgraded
 from tests.netns.conftest import built
 from tests.netns.observe import eventually, kept, metrics, service, sha256_of, worker_pids
 from userspace.lab import nginx, services
-from userspace.lab.exec import connect, run, spawn
+from userspace.lab.exec import connect, open_socket, run, spawn
 from userspace.lab.lab import Lab
 from userspace.lab.publish import admin
 from userspace.lab.topology import Topology
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.netns
 GW1 = "10.1.0.11"
 WAYS = ("classic", "blue")
 MIB = 1 << 20
+TCP_REPAIR = 19
 EMPTY = {"type": "roundrobin", "nodes": {}}
 
 
@@ -264,6 +265,22 @@ def test_a_websocket_leaves_the_proxy_unasked_and_outlives_its_worker(lab: Lab) 
         assert echoes(sock, 5)
         sock.shutdown(socket.SHUT_WR)
         assert sock.recv(1) == b""
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_client_that_has_forgotten_its_connection_begins_anew(lab: Lab, name: str) -> None:
+    """Its SYN comes by the same numbers; the endpoint gets none, and its answer to the probe has the client reset."""
+    with spliced(lab, name) as connection:
+        source = connection.sock.getsockname()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        connection.sock.close()  # and says nothing
+        with open_socket(lab, "client") as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.settimeout(10)
+            sock.bind(source)
+            sock.connect((GW1, 80))
+            connection.sock = sock
+            assert get(connection, name)[0] == 200
 
 
 def test_nothing_is_left_of_connections_that_have_ended(lab: Lab) -> None:
