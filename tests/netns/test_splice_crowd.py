@@ -17,6 +17,7 @@ import pytest
 from tests.netns import echo_upgraded
 from tests.netns.conftest import built
 from tests.netns.crowd import Hammer, allow_descriptors, broken, comes_back, machine, opened, upgraded
+from tests.netns.load import load
 from tests.netns.observe import eventually, metrics, service, worker_pids
 from tests.said import SAID
 from userspace.lab import services
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.timeout(300)]
 GW1 = "10.1.0.11"
 HOST, TUNNEL_HOST = "crowd.example.com", "ws.example.com"
 KEPT, TUNNELS, HAMMERING = 1000, 1000, 500
+UPGRADED = 50  # of each kind
 GUARDED, OPAQUE = "unilb_splices state=active kind=guarded", "unilb_splices state=active kind=opaque"
 
 
@@ -162,6 +164,65 @@ def outlive(lab: Lab, stack: contextlib.ExitStack) -> None:
     start(lab)
     balance(lab, web1=1, web2=1)
     SAID.append(f"{KEPT} kept connections and {TUNNELS} tunnels spliced (in {made_in:.0f} s): none broke by SIGKILL")
+
+
+def end(lab: Lab, number: signal.Signals) -> None:
+    """End the node alone, by this signal."""
+    running = services.running(lab, service(lab, "gw1"))
+    assert running is not None
+    os.kill(running.pid, number)
+    eventually("the node has ended", lambda: services.running(lab, service(lab, "gw1")) is None, within=60)
+
+
+def end_by_command(lab: Lab, *which: str) -> str:
+    return run(lab, "gw1", [services.unilb(), "sessions", "--spliced", "--kill", *which]).stdout
+
+
+def test_the_gateway_is_replaced_under_load_and_spliced_connections_do_not_notice(lab: Lab) -> None:
+    with contextlib.ExitStack() as stack:
+        tunnels = [stack.enter_context(upgraded(lab, GW1, TUNNEL_HOST)) for _ in range(UPGRADED)]
+        eventually("all tunnels are spliced", lambda: metrics(lab, "gw1").get(OPAQUE, 0) == UPGRADED)
+        hammer = Hammer(kept(lab, UPGRADED, stack), HOST)
+        thread = threading.Thread(target=hammer.run)
+        thread.start()
+        try:
+            replaced(lab, hammer, tunnels)
+        finally:
+            hammer.is_over = True
+            thread.join()
+        assert not hammer.failed
+        assert f"{UPGRADED} splices ended" in end_by_command(lab, ":9000", "--state", "active")
+        eventually("the tunnels are gone", lambda: active(lab)[1] == 0)
+        assert len(broken(tunnels, comes_back)) > 0
+
+
+def replaced(lab: Lab, hammer: Hammer, tunnels: list[socket.socket]) -> None:
+    """At once, with the old workers serving until the new ones do; then in order, with a time without anybody."""
+
+    def go_on() -> None:
+        seen = len(hammer.answers)
+        eventually("they hammer on", lambda: len(hammer.answers) > seen + 10 * UPGRADED or bool(hammer.failed))
+        assert not broken(tunnels, comes_back)
+        assert not hammer.failed
+
+    go_on()
+    old = worker_pids(lab, "gw1")
+    with load(lab, GW1) as unspliced:
+        end(lab, signal.SIGKILL)
+        go_on()
+        unspliced.more()
+        start(lab)
+        eventually("the old workers have gone", lambda: not worker_pids(lab, "gw1") & old, within=60)
+        go_on()
+        unspliced.more()
+    assert unspliced.failed == {}
+    eventually("all are spliced anew", lambda: active(lab) == (UPGRADED, UPGRADED))
+    end(lab, signal.SIGTERM)
+    assert not worker_pids(lab, "gw1")
+    go_on()
+    start(lab)
+    go_on()
+    eventually("all are spliced anew", lambda: active(lab) == (UPGRADED, UPGRADED))
 
 
 def test_no_request_after_a_change_meets_the_old_endpoint_though_500_clients_hammer(lab: Lab) -> None:

@@ -189,6 +189,9 @@ class NodeDaemon:
         self.supervisor.snapshot(self.source.revision, self.source.objects)
         checking.start()
         await self.supervisor.start()
+        # Only now: a request that came back before would wait for workers that have yet to begin.
+        with new_epoch(self.splicing.guard if self.splicing is not None else None, self.supervisor.tell):
+            pass
         log.info("%d workers accept on %s", s.workers, _listed(s.listen + s.listen_tls + s.listen_stream))
 
     def _tell(self, message: Message) -> None:

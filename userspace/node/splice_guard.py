@@ -37,8 +37,8 @@ class SpliceGuard:
         self._addresses: dict[str, list[str]] = {}
         self._key = GuardKey.from_buffer_copy(tables["guard_key"].get(_ZERO) or bytes(GuardKey()))
         if not self._key.factor:
-            self._key = GuardKey(seed=secrets.randbits(64), factor=secrets.randbits(64) | 1)
-        self._key.epoch += 1  # whatever changed while no node was there
+            self._key = GuardKey(seed=secrets.randbits(64), factor=secrets.randbits(64) | 1, epoch=1)
+        # Whatever changed while no node was there is decided anew by workers: who has them calls advance().
         for name, kind in HEADERS.items():
             number = name_hash(self._key.seed, self._key.factor, name.encode())
             tables["guard_headers"].put(bytes(c_uint64(number)), c_uint32(kind))
