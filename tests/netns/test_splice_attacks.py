@@ -1,0 +1,155 @@
+"""A hostile client on spliced connections: what the endpoint gets, byte by byte, is what was decided."""
+
+import contextlib
+import http.client
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.netns import record_requests
+from tests.netns.attacks import ALLOWED, HEADS, HOST, PLAIN, Attempt, attempts, violation
+from tests.netns.hostile_tcp import Connection, HostileClient, Piece, hostile_client
+from tests.netns.observe import drops, grown, kept
+from tests.netns.record_requests import DECIDED, SPLICED
+from tests.netns.splices import EMPTY, GW1, put
+from tests.said import SAID
+from userspace.lab.exec import spawn
+from userspace.lab.lab import Lab
+
+pytestmark = pytest.mark.netns
+PORT = 9001
+ATTEMPTS = attempts()
+AT_ONCE = 100
+BESIDE = 4  # legitimate connections
+AGAIN = (
+    0.05,
+    0.2,
+)  # seconds until all is sent once more: what was dropped is taken then; the second is past a deadline
+
+
+def test_an_endpoint_that_got_something_forbidden_would_be_found_out() -> None:
+    decided = ALLOWED.replace(b"Host", b"X-Forwarded-For: a\r\nHost")
+    announced = [name for name in HEADS if name.startswith("a length beyond")]  # and never sent
+    for stream in (ALLOWED, ALLOWED + decided, HEADS["as a body, and behind it"][: -len(PLAIN)]):
+        assert violation(stream) == ""
+    for name, head in HEADS.items():
+        assert bool(violation(ALLOWED + head)) == (name not in announced), name
+    assert violation(PLAIN[:9]) and violation(ALLOWED + PLAIN[:-1])
+
+
+def test_the_attempts_are_many_and_all_of_them_different() -> None:
+    assert len({attempt.pieces for attempt in ATTEMPTS}) >= 300
+
+
+@pytest.fixture(scope="module")
+def recorded(splice_lab: Lab) -> Path:
+    """Where an endpoint keeps what it gets; a route leads there, and others, which refuse, go before it."""
+    lab = splice_lab
+    directory = lab.state / "recorded"
+    directory.mkdir()
+    argv = [sys.executable, str(Path(record_requests.__file__)), str(PORT), str(directory)]
+    spawn(lab, "web1", "recording", argv)
+    host, web1 = HOST.decode(), lab.topology.machines["web1"].address
+    put(lab, "/apisix/admin/upstreams/attacked", {"type": "roundrobin", "nodes": {f"{web1}:{PORT}": 1}})
+    route = {"host": host, "uri": "/*", "splice": "auto"}
+    put(lab, "/apisix/admin/routes/attacked", {**route, "upstream_id": "attacked"})
+    refused = {**route, "upstream": EMPTY, "priority": 9}
+    put(lab, "/apisix/admin/routes/attacked-path", {**refused, "uri": "/forbidden*"})
+    put(lab, "/apisix/admin/routes/attacked-method", {**refused, "methods": ["DELETE"]})
+    put(lab, "/apisix/admin/routes/attacked-header", {**refused, "vars": [["http_x_role", "==", "banned"]]})
+    return directory
+
+
+@dataclass
+class Beside:
+    """Clients that keep the rules, each on a connection that the kernel carries."""
+
+    lab: Lab
+    answered: Counter[bytes] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def work(self) -> None:
+        with kept(self.lab, GW1) as connection:
+            while not self.stop.is_set():
+                try:
+                    connection.request("GET", "/permitted", headers={"Host": HOST.decode()})
+                    response = connection.getresponse()
+                    body = response.read()
+                except (OSError, http.client.HTTPException) as error:
+                    self.failed.append(repr(error))
+                    return
+                if response.status != 200:
+                    self.failed.append(f"{response.status} {body!r}")
+                self.answered[body] += 1
+                time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def beside(lab: Lab) -> Iterator[Beside]:
+    found = Beside(lab)
+    threads = [threading.Thread(target=found.work) for _ in range(BESIDE)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield found
+    finally:
+        found.stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def attack(client: HostileClient, batch: list[tuple[Attempt, Connection]]) -> None:
+    """Send what each attempt is made of, piece by piece in turn, and all of it again, as TCP repeats what is lost."""
+    for pause in (0, *AGAIN):
+        client.pump(pause)
+        for number in range(max(len(attempt.pieces) for attempt, _ in batch)):
+            for attempt, connection in batch:
+                if number < len(attempt.pieces):
+                    client.send(connection, attempt.pieces[number])
+    client.pump(0.1)
+
+
+def outcome(connection: Connection, before: int) -> str:
+    """What the client has seen of its attempt."""
+    got = bytes(connection.received[before:])
+    if got:
+        return got[9:12].decode() + (" carried" if SPLICED in got else "")
+    return "reset" if connection.is_reset else "nothing"
+
+
+def test_no_attempt_gets_past_the_guard_and_others_are_served(splice_lab: Lab, recorded: Path) -> None:
+    lab = splice_lab
+    before = drops(lab, "gw1")
+    by_way: dict[str, Counter[str]] = {}
+    with beside(lab) as others, hostile_client(lab, GW1) as client:
+        for start in range(0, len(ATTEMPTS), AT_ONCE):
+            chosen = ATTEMPTS[start : start + AT_ONCE]
+            connections = client.connect(len(chosen))
+            waiting = connections
+            for _ in range(20):  # until the kernel carries each
+                client.ask(waiting, ALLOWED, lambda got: got.endswith((SPLICED, DECIDED)))
+                waiting = [c for c in waiting if not c.received.endswith(SPLICED)]
+                if not waiting:
+                    break
+            assert not waiting, f"{len(waiting)} connections are not spliced"
+            seen = {connection: len(connection.received) for connection in connections}
+            attack(client, list(zip(chosen, connections, strict=True)))
+            for attempt, connection in zip(chosen, connections, strict=True):
+                by_way.setdefault(attempt.way, Counter())[outcome(connection, seen[connection])] += 1
+                client.send(connection, Piece(0, b"", "R"))
+        sent = client.sent
+    streams = [file.read_bytes() for file in recorded.iterdir()]
+    assert [found for stream in streams if (found := violation(stream))] == []
+    assert others.failed == [] and others.answered[SPLICED] > 10 * BESIDE
+    total: Counter[str] = sum(by_way.values(), Counter())
+    served = sum(others.answered.values())
+    SAID.append(f"{len(ATTEMPTS)} attempts by {len(by_way)} ways, {sent} segments: none got past the guard")
+    SAID.append(f"their clients saw {dict(total)}; gw1 dropped {grown(before, drops(lab, 'gw1'))}")
+    SAID.append(f"{served} requests of others beside them: all answered")
