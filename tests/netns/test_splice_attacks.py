@@ -15,11 +15,12 @@ import pytest
 from tests.netns import record_requests
 from tests.netns.attacks import ALLOWED, HEADS, HOST, PLAIN, Attempt, attempts, violation
 from tests.netns.hostile_tcp import Connection, HostileClient, Piece, hostile_client
-from tests.netns.observe import drops, grown, kept
+from tests.netns.observe import drops, eventually, grown, kept
 from tests.netns.record_requests import DECIDED, SPLICED
 from tests.netns.splices import EMPTY, GW1, put
 from tests.said import SAID
-from userspace.lab.exec import spawn
+from userspace.lab import client as lab_client
+from userspace.lab.exec import connect, spawn
 from userspace.lab.lab import Lab
 
 pytestmark = pytest.mark.netns
@@ -55,14 +56,28 @@ def recorded(splice_lab: Lab) -> Path:
     directory.mkdir()
     argv = [sys.executable, str(Path(record_requests.__file__)), str(PORT), str(directory)]
     spawn(lab, "web1", "recording", argv)
-    host, web1 = HOST.decode(), lab.topology.machines["web1"].address
+    host, web1 = HOST.decode(), str(lab.topology.machines["web1"].address)
+
+    def listens() -> bool:
+        with contextlib.suppress(OSError), connect(lab, "client", (web1, PORT)):
+            return True
+        return False
+
+    eventually("the endpoint listens", listens)
     put(lab, "/apisix/admin/upstreams/attacked", {"type": "roundrobin", "nodes": {f"{web1}:{PORT}": 1}})
     route = {"host": host, "uri": "/*", "splice": "auto"}
-    put(lab, "/apisix/admin/routes/attacked", {**route, "upstream_id": "attacked"})
     refused = {**route, "upstream": EMPTY, "priority": 9}
     put(lab, "/apisix/admin/routes/attacked-path", {**refused, "uri": "/forbidden*"})
     put(lab, "/apisix/admin/routes/attacked-method", {**refused, "methods": ["DELETE"]})
     put(lab, "/apisix/admin/routes/attacked-header", {**refused, "vars": [["http_x_role", "==", "banned"]]})
+    put(lab, "/apisix/admin/routes/attacked", {**route, "upstream_id": "attacked"})
+
+    def is_routed() -> bool:
+        headers = {"Host": host}
+        url = f"http://{GW1}/permitted"
+        return all(lab_client.request(lab, "client", "GET", url, headers=headers).status == 200 for _ in range(8))
+
+    eventually("every worker knows the route", is_routed)
     return directory
 
 
