@@ -98,13 +98,14 @@ class HandingOver:
             if not (tcp_leg.is_as_read(client, legs[0]) and tcp_leg.is_as_read(endpoint, legs[1])):
                 self._table.undo(id, splice, session)
                 raise Refused("busy")
-            announced = windows.to_announce(*legs, plan)
-            if announced:
-                self._tell(splice, windows.packets(splice, announced))
         except BaseException:
             if not written:
                 self._table.give_back(id)
             raise
+        announced = windows.to_announce(*legs, plan)
+        if announced:
+            with suppress(OSError):  # it is a splice by now, whatever becomes of these packets
+                self._tell(splice, windows.packets(splice, announced))
         return Held(
             id=id,
             generation=generation,

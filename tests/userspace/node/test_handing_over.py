@@ -1,5 +1,6 @@
 """Hand-over of real sockets: what is written, in which order, and that a refusal leaves everything as it was."""
 
+import errno
 import socket
 import struct
 import time
@@ -125,6 +126,16 @@ def test_an_endpoint_sends_no_more_than_the_client_takes(node: Node) -> None:
     assert taken_by_peer(node.endpoint) > 30_000
     node.splice(tail=taken_by_peer(node.from_client))
     until(lambda: taken_by_peer(node.endpoint) == 0)
+
+
+def test_what_cannot_be_told_takes_no_splice_back(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "no descriptor for a raw socket")
+
+    monkeypatch.setattr(node.over, "_tell", fail)
+    held = node.splice(tail=taken_by_peer(node.from_client))
+    assert node.table.get(held.id).state == State.TAIL
+    assert node.entries()["splice_ends"] == 2
 
 
 def taken_by_peer(sock: socket.socket) -> int:
