@@ -56,6 +56,7 @@ class Splicing:
         self._limits = limits
         self._held: dict[int, Held] = {}
         self._waiting = deque[SpliceEvent]()  # at most one of each splice that is on its way back, and one of its tail
+        self._turn: asyncio.Handle | None = None  # the next one of those that wait
         self._wires: dict[str, SpliceWire] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.made = Counter[str]()
@@ -96,6 +97,8 @@ class Splicing:
         end, with a FIN behind the tail: nobody would be there to retire its socket."""
         for task in self._tasks:
             task.cancel()
+        if self._turn is not None:
+            self._turn.cancel()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._ring.fd)
         for held in list(self._held.values()):
@@ -172,10 +175,15 @@ class Splicing:
             if event.type == EventType.BACK and len(self._waiting) >= EVENTS_AT_ONCE:
                 handing_back.hold_longer(self._table, event, time.monotonic_ns())
             self._waiting.append(event)
+        if self._turn is None:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        self._turn = None
         for _ in range(min(EVENTS_AT_ONCE, len(self._waiting))):
             self._event(self._waiting.popleft())
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._events)
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
     def _event(self, event: SpliceEvent) -> None:
         held = self._held.get(event.id)

@@ -258,6 +258,7 @@ def test_who_waits_for_its_turn_is_held_back_for_longer(
             event = SpliceEvent(type=EventType.BACK, id=id, generation=splice.generation, seq=splice.head, captured=1)
             scene.events.records.append(bytes(event))
         scene.node._events()
+        scene.node._events()  # news while some wait gives nobody another turn
         assert scene.node.ended == {"back": 1}
         assert scene.splice(ids[1]).deadline_ns >= began + 5 * NSEC
         answers = [await scene.answer() for _ in ids]
