@@ -73,6 +73,7 @@ class Forward:
             self._no_endpoint()
             return
         self.endpoint = self.exchange.request.endpoint = endpoint
+        self.connect_ms = None
         if compiled.picker.wants_feedback:
             compiled.picker.began(endpoint)
             self.tried_at = perf_counter()
@@ -227,7 +228,6 @@ class Forward:
         if failures.status_of(error) != 503 and self.exchange.answer is None and self.pool is not None:
             spent = self.upstream_ms - before
             self.failed_tries += (Try(self.pool.address, failures.status_of(error), spent, self.connect_ms),)
-        self.connect_ms = None
         if not self._tries_again(error):
             status = failures.status_of(error)
             if self.compiled.passive is not None:

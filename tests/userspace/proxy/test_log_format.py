@@ -75,6 +75,20 @@ async def test_times_of_every_try_are_listed_and_a_kept_connection_takes_none_to
     assert any("0.000" in told.split(" GET")[0] for told in stage.text_lines())
 
 
+async def test_an_answer_that_breaks_off_had_a_connection_and_a_head(tmp_path: Path) -> None:
+    async def breaks(speaker: Speaker) -> None:
+        await speaker.hear_message()
+        await speaker.say(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+        speaker.reset()
+
+    async with Stage(tmp_path, breaks, settings={"access_log_format": TIMES}) as stage:
+        client = await stage.client()
+        await client.say(get("/"))
+        assert await client.is_reset()
+    [told] = stage.text_lines()
+    assert re.match(r"\d+\.\d{3} \d+\.\d{3} GET", told), told
+
+
 async def test_a_client_that_leaves_leaves_a_try_without_a_status(tmp_path: Path) -> None:
     async def silent(speaker: Speaker) -> None:
         await speaker.hear_message()
