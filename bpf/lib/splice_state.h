@@ -1,10 +1,10 @@
 /* splice_state.h: what a packet does to its splice. The states:
  *
- *          client: pure ack     payload, FIN       RST      SYN              endpoint: anything
- * TAIL     the socket's, and    carried            carried  a probe  carried
+ *          client: pure ack     payload, FIN       RST       SYN              endpoint: anything
+ * TAIL     the socket's, and    carried            carried   a probe          carried
  *          ACTIVE when it acks  (guarded)          -> CLOSED
  *          the tail
- * ACTIVE   carried              carried (guarded)  the same a probe  carried
+ * ACTIVE   carried              carried (guarded)  the same  a probe          carried
  * BACK     dropped until the deadline, then the stack's (which resets)       dropped
  * CLOSED   carried              carried (guarded)  carried  ends it; passed  carried
  *
