@@ -14,9 +14,9 @@ from tests.bench.peers import Peer
 from tests.bench.report import Ratio, publish
 from tests.netns import echo_upgraded
 from tests.netns.crowd import allow_descriptors, comes_back, upgraded
+from tests.netns.splices import put
 from userspace.lab.exec import spawn
 from userspace.lab.lab import Lab
-from userspace.lab.publish import admin
 
 TUNNELS = 9_000  # a proxy needs two descriptors for each, and a container may have 20,000
 SETTLE_SECONDS = 2.0
@@ -27,23 +27,17 @@ def measure(lab: Lab, gateway: str, endpoint: str, pids: dict[str, int]) -> None
     allow_descriptors(TUNNELS + 100)
     spawn(lab, "web1", "upgraded", [sys.executable, str(Path(echo_upgraded.__file__))])
     nodes = {f"{endpoint}:{echo_upgraded.PORT}": 1}
-    _put(lab, "upstreams", {"type": "roundrobin", "nodes": nodes})
+    put(lab, "/apisix/admin/upstreams/tunnels", {"type": "roundrobin", "nodes": nodes})
     samples = {}
     for system, pid in pids.items():
         route = {"host": others.TUNNELS, "uri": "/*", "upstream_id": "tunnels", "enable_websocket": True}
         policy = "opaque" if system == "unilb-spliced" else "off"
-        _put(lab, "routes", route | {"splice": policy})
+        put(lab, "/apisix/admin/routes/tunnels", route | {"splice": policy})
         time.sleep(0.5)
         peer = Peer(pid, others.PORTS.get(system, 80))
         samples[system] = {"memory": ([_memory(lab, gateway, peer)], "B/tunnel")}
     ours, *rest = samples
     publish("spliced-tunnels", 1, samples, [Ratio(ours, other, "memory") for other in rest])
-
-
-def _put(lab: Lab, kind: str, body: object) -> None:
-    reply = admin(lab, "PUT", f"/apisix/admin/{kind}/tunnels", body)
-    if reply.status not in (200, 201):
-        raise RuntimeError(f"{kind}: {reply.body!r}")
 
 
 def _memory(lab: Lab, gateway: str, peer: Peer) -> float:
