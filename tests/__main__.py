@@ -28,9 +28,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     "alone": ("-m", "alone", "tests"),
 }
 TURNS = (("together",), ("packets", "regions"), ("alone",))
-MOUNTS = "mkdir -p /run/netns; mount -t tmpfs tmpfs /run/netns && mount -t bpf bpf /sys/fs/bpf && ip link set lo up"
+MOUNTS = "mkdir -p /run/netns; mount -t tmpfs tmpfs /run/netns && mount -t bpf bpf /sys/fs/bpf"
+LOOPBACK = "PATH=$PATH:/usr/sbin:/sbin ip link set lo up"
 # Without root its tests are skipped, and nothing is to be kept apart.
-APART = ("unshare", "-n", "-m", "--propagation", "private", "sh", "-c", f'{MOUNTS} && exec "$@"', "tests")
+APART = ("unshare", "-n", "-m", "--propagation", "private", "sh", "-c", f'{MOUNTS} && {LOOPBACK} && exec "$@"', "tests")
 OUTCOMES = ("failure", "error", "skipped")
 
 

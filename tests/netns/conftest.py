@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns import cell_nodes, cells, splices
+from tests.netns import cell_nodes, cells
 from tests.netns.cell_ends import Server
 from userspace.lab import demo, topology
 from userspace.lab.down import down
@@ -38,14 +38,6 @@ def region() -> Topology:
 @pytest.fixture(scope="session")
 def lab(region: Topology) -> Iterator[Lab]:
     yield from built("e2e", region)
-
-
-@pytest.fixture(scope="session")
-def splice_lab(region: Topology) -> Iterator[Lab]:
-    """A region whose routes may be spliced; /forbidden is refused on both ways."""
-    for lab in built("e2eattacks", region):
-        splices.publish(lab)
-        yield lab
 
 
 @pytest.fixture(scope="session")

@@ -17,23 +17,15 @@ import pytest
 from tests.netns import echo_upgraded
 from tests.netns.conftest import built
 from tests.netns.observe import eventually, kept, metrics, service, sha256_of, worker_pids
+from tests.netns.splices import GW1, WAYS, publish, put
 from userspace.lab import nginx, services
 from userspace.lab.exec import connect, open_socket, run, spawn
 from userspace.lab.lab import Lab
-from userspace.lab.publish import admin
 from userspace.lab.topology import Topology
 
 pytestmark = pytest.mark.netns
-GW1 = "10.1.0.11"
-WAYS = ("classic", "blue")
 MIB = 1 << 20
 TCP_REPAIR = 19
-EMPTY = {"type": "roundrobin", "nodes": {}}
-
-
-def put(lab: Lab, path: str, body: object) -> None:
-    reply = admin(lab, "PUT", path, body)
-    assert reply.status in (200, 201), reply.body
 
 
 def spliced_requests(lab: Lab) -> float:
@@ -49,11 +41,7 @@ def made(lab: Lab) -> float:
 def lab(region: Topology) -> Iterator[Lab]:
     """A region of this file's own, whose routes may be spliced; /forbidden is refused on both."""
     for lab in built("e2esplice", region):
-        for name in WAYS:
-            host = f"{name}.example.com"
-            put(lab, f"/apisix/admin/routes/{name}", {"host": host, "uri": "/*", "upstream_id": name, "splice": "auto"})
-            refused = {"host": host, "uri": "/forbidden*", "upstream": EMPTY, "splice": "auto", "priority": 9}
-            put(lab, f"/apisix/admin/routes/{name}-forbidden", refused)
+        publish(lab)
         yield lab
 
 

@@ -14,14 +14,16 @@ import pytest
 
 from tests.netns import record_requests
 from tests.netns.attacks import ALLOWED, HEADS, HOST, PLAIN, Attempt, attempts, violation
+from tests.netns.conftest import built
 from tests.netns.hostile_tcp import Connection, HostileClient, Piece, hostile_client
 from tests.netns.observe import drops, eventually, grown, kept
 from tests.netns.record_requests import DECIDED, SPLICED
-from tests.netns.splices import EMPTY, GW1, put
+from tests.netns.splices import EMPTY, GW1, publish, put
 from tests.said import SAID
 from userspace.lab import client as lab_client
 from userspace.lab.exec import connect, spawn
 from userspace.lab.lab import Lab
+from userspace.lab.topology import Topology
 
 pytestmark = pytest.mark.netns
 PORT = 9001
@@ -49,9 +51,15 @@ def test_the_attempts_are_many_and_all_of_them_different() -> None:
 
 
 @pytest.fixture(scope="module")
-def recorded(splice_lab: Lab) -> Path:
+def lab(region: Topology) -> Iterator[Lab]:
+    for lab in built("e2eattacks", region):
+        publish(lab)
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def recorded(lab: Lab) -> Path:
     """Where an endpoint keeps what it gets; a route leads there, and others, which refuse, go before it."""
-    lab = splice_lab
     directory = lab.state / "recorded"
     directory.mkdir()
     argv = [sys.executable, str(Path(record_requests.__file__)), str(PORT), str(directory)]
@@ -139,8 +147,7 @@ def outcome(connection: Connection, before: int) -> str:
     return "reset" if connection.is_reset else "nothing"
 
 
-def test_no_attempt_gets_past_the_guard_and_others_are_served(splice_lab: Lab, recorded: Path) -> None:
-    lab = splice_lab
+def test_no_attempt_gets_past_the_guard_and_others_are_served(lab: Lab, recorded: Path) -> None:
     before = drops(lab, "gw1")
     by_way: dict[str, Counter[str]] = {}
     with beside(lab) as others, hostile_client(lab, GW1) as client:
