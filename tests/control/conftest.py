@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -10,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ports import unused_port
 
 
 class EtcdServer:
@@ -19,8 +20,8 @@ class EtcdServer:
         self.directory = directory
         self._scheme = scheme
         self._options = options
-        self._ports = [_free_port() for _ in range(3)]
-        self._client_ports = [self._ports[0], _free_port()]
+        self._ports = [unused_port() for _ in range(3)]
+        self._client_ports = [self._ports[0], unused_port()]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,6 +58,7 @@ class EtcdServer:
             except OSError:
                 pass
             assert time.monotonic() < deadline, "etcd does not start"
+            assert self._process is None or self._process.poll() is None, "etcd has ended"
             time.sleep(0.05)
 
     def kill(self) -> None:
@@ -84,12 +86,6 @@ class EtcdServer:
         with urllib.request.urlopen(request, timeout=5) as answer:
             parsed: dict[str, object] = json.load(answer)
             return parsed
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

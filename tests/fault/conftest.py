@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import shutil
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import pytest
 from control.store.open import open_store
 from tests.control.admin.conftest import Client, running
 from tests.control.conftest import EtcdServer, shared_etcd, start_etcd
+from tests.ports import unused_port
 from userspace.config.settings import Settings
 from userspace.node.daemon import NodeDaemon
 from userspace.node.daemon_settings import NodeSettings
@@ -147,12 +147,6 @@ async def _origin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def node_settings(folder: Path, port: int, metrics: int, id: str = "gw") -> NodeSettings:
     """A gateway as `unilb run` makes it: workers, and no datapath."""
     return NodeSettings(
@@ -193,7 +187,7 @@ async def gateway(url: str, settings: NodeSettings) -> AsyncIterator[NodeDaemon]
 async def site(start_etcd: Callable[..., EtcdServer], tmp_path: Path) -> AsyncIterator[Site]:
     etcd = await asyncio.to_thread(start_etcd)
     origin = await asyncio.start_server(_origin, "127.0.0.1", 0)
-    port, metrics = free_port(), free_port()
+    port, metrics = unused_port(), unused_port()
     control = open_store(etcd.url)
     settings = node_settings(tmp_path / "run", port, metrics)
     async with running(control, tmp_path / "audit.log") as api, gateway(etcd.url, settings) as daemon:

@@ -11,7 +11,8 @@ import pytest
 
 from control.store.base import Put
 from control.store.open import open_store
-from tests.fault.conftest import WAIT, Site, free_port, gateway, node_settings
+from tests.fault.conftest import WAIT, Site, gateway, node_settings
+from tests.ports import unused_port
 
 pytestmark = [pytest.mark.etcd, pytest.mark.alone]
 
@@ -30,7 +31,7 @@ async def node(
 
 
 async def test_every_node_shows_the_revision_of_each_worker_soon_after_a_change(site: Site, tmp_path: Path) -> None:
-    async with gateway(site.etcd.url, node_settings(tmp_path / "run2", free_port(), free_port(), "gw2")):
+    async with gateway(site.etcd.url, node_settings(tmp_path / "run2", unused_port(), unused_port(), "gw2")):
         answer = await site.api.put("routes/one", site.route("/one"))
         revision = int(answer.headers["X-Unilb-Revision"])
         for id in ("gw", "gw2"):
@@ -76,7 +77,7 @@ async def test_a_node_that_dies_falls_silent(site: Site, tmp_path: Path, monkeyp
     monkeypatch.setattr("userspace.node.report.REFRESH_EVERY", 0.5)
     body = {"role": "gateway", "zone": "a", "address": "10.1.0.12", "laddrs": ["198.18.1.2"]}
     await site.api.must_put("/unilb/nodes/gw2", body)
-    async with gateway(site.etcd.url, node_settings(tmp_path / "run2", free_port(), free_port(), "gw2")) as daemon:
+    async with gateway(site.etcd.url, node_settings(tmp_path / "run2", unused_port(), unused_port(), "gw2")) as daemon:
         await node(site, "gw2", lambda found: found["state"] == "ok")
         # As if it were killed: nothing more is written, and nothing is taken back.
         monkeypatch.setattr(daemon.reporter, "_take_back", lambda: asyncio.sleep(0))

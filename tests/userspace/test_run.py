@@ -6,7 +6,6 @@ import os
 import pwd
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import unused_port
 from userspace.run import KEY_FILE, admin_key
 
 
@@ -47,11 +47,7 @@ def origin() -> Iterator[int]:
 
 @pytest.fixture
 def ports() -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    found = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
+    return [unused_port() for _ in range(3)]
 
 
 @pytest.fixture

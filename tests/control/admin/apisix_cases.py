@@ -4,7 +4,6 @@ import argparse
 import importlib.util
 import json
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from control.server import MIN_KEY_LENGTH
+from tests.ports import unused_port
 
 ROOT = Path(__file__).resolve().parents[3]
 # Beside this repository; a worktree may stand deeper.
@@ -128,7 +128,7 @@ class Servers:
         return self._clients[store, options]
 
     def _start(self, store: str, options: tuple[str, ...]) -> Any:
-        admin, control = _free_port(), _free_port()
+        admin, control = unused_port(), unused_port()
         has_keys = "--admin-key" in options
         command = [
             *(str(Path(sys.executable).with_name("unilb")), "control", "--store", store),
@@ -185,12 +185,6 @@ def expected_failures(group: str) -> set[str]:
         elif line and not line.startswith("#") and current == group:
             ids.add(line.partition(":")[0].strip())
     return ids
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.control.admin.conftest import KEY
+from tests.ports import unused_port
 
 ROOT = Path(__file__).resolve().parents[3]
 _PROGRAM = "import sys; from userspace.cli import main; sys.exit(main())"
@@ -18,9 +18,7 @@ _PROGRAM = "import sys; from userspace.cli import main; sys.exit(main())"
 @contextmanager
 def control_process(directory: Path) -> Iterator[tuple[str, str]]:
     """The URLs of its Admin API and its Control API. It must end well and leave nothing on standard error."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     process = subprocess.Popen(
         [
             *(sys.executable, "-c", _PROGRAM, "control", "--store", f"sqlite://{directory}/store.db"),

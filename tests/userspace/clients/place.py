@@ -1,7 +1,6 @@
 """`unilb run` before one endpoint, on ports of its own."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -12,15 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.ports import unused_port
+
 KEY = "clients-admin-key"
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +41,7 @@ class Place:
 @contextmanager
 def running(folder: Path, *more: str) -> Iterator[Place]:
     """Run it with two workers until the block ends."""
-    data, tls, admin, metrics = free_ports(4)
+    data, tls, admin, metrics = (unused_port() for _ in range(4))
     argv = [str(Path(sys.prefix, "bin", "unilb")), "run", "--data-dir", str(folder / "data"), "--admin-key", KEY]
     argv += ["--listen", f"127.0.0.1:{data}", "--admin-listen", f"127.0.0.1:{admin}", "--workers", "2"]
     argv += ["--metrics", f"127.0.0.1:{metrics}", "--access-log", "off", "--control-listen", "off", *more]

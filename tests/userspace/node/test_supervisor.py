@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import unused_port
 from userspace.config.settings import Settings
 from userspace.node import splice_wire
 from userspace.node.predecessors import Predecessors, start_time
@@ -22,15 +23,9 @@ ROUTE = json.dumps({"uri": "/a", "upstream": {"type": "roundrobin", "nodes": {"1
 OBJECTS = {"/apisix/routes/a": ROUTE}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def port() -> int:
-    return free_port()
+    return unused_port()
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import h11
 from aiohttp import web
 
-from tests.userspace.proxy.stage import unused_port
+from tests.ports import unused_port
 
 Seen = Callable[[], list[str]]
 """The targets of all requests so far, in the order they came; GARBAGE for what was none."""

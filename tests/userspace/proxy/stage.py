@@ -27,13 +27,6 @@ DATE = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 """What answers get that have none: on the stage it is always that day."""
 
 
-def unused_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Speaker:
     """One end of a connection, in bytes."""
 

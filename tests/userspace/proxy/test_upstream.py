@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import unused_port
 from tests.userspace.proxy.stage import Endpoint, Speaker, Stage, get, hello
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -14,10 +15,8 @@ QUICK = {"connect": 0.2, "send": 0.2, "read": 0.2}
 
 
 def unused_address() -> str:
-    """An address that refuses connections: the port was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    """An address that refuses connections."""
+    return f"127.0.0.1:{unused_port()}"
 
 
 async def say_ok(speaker: Speaker) -> None:
