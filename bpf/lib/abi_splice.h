@@ -32,7 +32,7 @@ enum splice_flag {
 	SPLICE_TS_UP = 16, /* the clock difference of that way is known */
 	SPLICE_TS_DOWN = 32,
 	SPLICE_AWAITS = 64, /* a request was forwarded and no byte of its response seen */
-	SPLICE_RESET = 128,
+	SPLICE_RESET = 128, /* the endpoint has reset it */
 };
 
 /* Which attributes of a request its decision depended on: bits of guard.mask, and 1 << n is
@@ -116,6 +116,7 @@ struct splice {
 	__u8 scale_to[2];    /* and the one that its receiver was told */
 	struct flow from[2]; /* as packets of this way arrive; from[1].vni is the VPC's */
 	struct addr unique_ip;
+	struct addr client; /* who is there, by TOA where that was told; with client_port */
 	__u32 delta[2]; /* added to the numbers of this way; subtracted from acks of the other */
 	__u32 clock[2]; /* the same of timestamps, once SPLICE_TS_* is set */
 	__u32 clock_base[2]; /* TSval that the receiver of this way was last sent, at created_ns */
@@ -126,8 +127,11 @@ struct splice {
 	__u16 window[2];  /* last window field sent this way, as it arrived */
 	__u16 mss[2];	  /* what the sender of this way had announced to us */
 	__be16 tunnel_sport;
-	__u8 sack; /* both ends agreed on selective acknowledgements */
-	__u8 pad;
+	__u8 sack;   /* both ends agreed on selective acknowledgements */
+	__u8 logged; /* not 0: its requests are told through `splice_requests`, with this */
+	__be16 client_port;
+	__u16 status;	 /* of the last answer; 0: none yet, or none that could be read */
+	__u32 first_us;	 /* from the last request to the first byte of its answer */
 	__u32 head;	 /* where the next request must start */
 	__u32 mark_seq;	 /* the last request's head: from here, */
 	__u32 mark_len;	 /* so many bytes, */
@@ -136,14 +140,43 @@ struct splice {
 	__u32 account;	 /* index of `splice_counts` */
 	__u32 requests;
 	__u64 epoch;
+	__u64 revision; /* of the configuration that it was decided by */
 	__u64 created_ns;
 	__u64 last_seen_ns;
 	__u64 deadline_ns; /* SPLICE_BACK: until when packets wait. SPLICE_CLOSED: since when */
 	__u64 request_ns;  /* when the request that waits for its response was forwarded */
+	__u64 answered_ns; /* when the endpoint sent bytes last */
 	__u64 packets[2];
-	__u64 bytes[2]; /* of payload */
+	__u64 bytes[2];	    /* of payload */
+	__u64 bytes_before; /* of the way back, when the last request was forwarded */
 	struct guard guard;
 };
+
+/* An entry of the ring `splice_requests`: a request that was let through, whose head follows, and
+ * what became of the one before it on this connection. With no head: the splice has ended. */
+struct spliced_request {
+	__u32 id;
+	__u32 generation;
+	__u32 number; /* of the request that is over: the first has 1. The head is the next one's */
+	__u32 len;    /* of the head, all of it */
+	__u32 account;
+	__be16 client_port;
+	__be16 server_port;
+	struct addr client;
+	struct addr server; /* whom the client speaks to */
+	__u64 revision;
+	__u64 begun_ns;	   /* when it was forwarded; of an opaque one: when the splice was made */
+	__u64 answered_ns; /* when the last byte of its answer came */
+	__u64 up;	   /* bytes of it, head and body; of an opaque one: of payload */
+	__u64 down;	   /* of payload that came back, repeated or not */
+	__u32 answer;	   /* bytes that came back, modulo 2^32, without what was repeated */
+	__u32 first_us;	   /* as in struct splice, */
+	__u16 status;
+	__u8 flags;
+	__u8 logged;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct spliced_request) == 112, "abi");
 
 #define LATENCY_BUCKETS 16 /* bucket n counts responses within 64 us << n; the last all others */
 

@@ -12,6 +12,9 @@
 #include "segment.h"
 #include "verdict.h"
 
+#define UP   0
+#define DOWN 1
+
 #define CSUM_STEP 512 /* what bpf_csum_diff() took at once before 6.13 */
 
 /* Verdicts of the guard, beside negative drop reasons. */

@@ -23,6 +23,7 @@ struct part {
 
 /* One packet's head, and what was found in it. Per CPU. */
 struct head {
+	struct spliced_request told; /* in front of the bytes: both are told in one go */
 	u8 bytes[HEAD_ROOM + 8];
 	u64 hashes[32]; /* by enum guard_attribute and enum guard_header */
 	u64 content_length;

@@ -65,6 +65,7 @@ enum event {
 	EVENT_DSR_TAKEN,    /* and came out of it at a gateway */
 	EVENT_RING_ONLY, /* of those sent: by the ring, as no session was found or could be kept */
 	EVENT_SPLICE_UNTOLD, /* the ring to the node was full: a hand-back waits for a repetition */
+	EVENT_SPLICE_UNLOGGED, /* the ring to the access log was full: a request without its line */
 	EVENTS,
 };
 

@@ -4,7 +4,8 @@
 
 #include "maps.h"
 
-#define SPLICE_RING_BYTES (1 << 20) /* some 500 connections on their way back at once */
+#define SPLICE_RING_BYTES  (1 << 20) /* some 500 connections on their way back at once */
+#define REQUEST_RING_BYTES (1 << 23) /* some 30,000 requests: read every 100 ms */
 
 /* The flows of both ends, as their packets arrive -> which splice. Written and removed by the node,
  * both together: it begins a splice with the endpoint's, so that no answer finds only half of it.
@@ -34,17 +35,23 @@ BPF_TABLE_PINNED("hash", u64, u32, guard_headers, 32, PIN_DIR "/guard_headers");
 /* The grammar of a request head. Written by the node from userspace/node/head_table.py. */
 BPF_TABLE_PINNED("array", u32, struct guard_table, guard_states, 1, PIN_DIR "/guard_states");
 
-struct splice_events_table_t {
-	int key;
-	u32 leaf;
-	int (*ringbuf_output)(void *, u64, u64);
-	void *(*ringbuf_reserve)(u64);
-	void (*ringbuf_discard)(void *, u64);
-	void (*ringbuf_submit)(void *, u64);
-	u32 max_entries;
-};
-__attribute__((section("maps/ringbuf:" PIN_DIR
-		       "/splice_events"))) struct splice_events_table_t splice_events = {
-    .max_entries = SPLICE_RING_BYTES};
+#define SPLICE_RING(name, bytes)                                                                   \
+	struct name##_table_t {                                                                    \
+		int key;                                                                           \
+		u32 leaf;                                                                          \
+		int (*ringbuf_output)(void *, u64, u64);                                           \
+		void *(*ringbuf_reserve)(u64);                                                     \
+		void (*ringbuf_discard)(void *, u64);                                              \
+		void (*ringbuf_submit)(void *, u64);                                               \
+		u32 max_entries;                                                                   \
+	};                                                                                         \
+	__attribute__((section("maps/ringbuf:" PIN_DIR "/" #name))) struct name##_table_t name = { \
+	    .max_entries = bytes}
+
+/* struct splice_event, to the node. */
+SPLICE_RING(splice_events, SPLICE_RING_BYTES);
+
+/* struct spliced_request, to who writes the access log: userspace/spliced. Nobody is woken. */
+SPLICE_RING(splice_requests, REQUEST_RING_BYTES);
 
 #endif

@@ -15,11 +15,9 @@
 #ifndef UNILB_SPLICE_STATE_H
 #define UNILB_SPLICE_STATE_H
 
-#include "guard.h"
 #include "session.h"
-
-#define UP   0
-#define DOWN 1
+#include "splice_count.h"
+#include "splice_log.h"
 
 /* What splice_step() says of a packet, beside negative drop reasons. */
 #define STEP_CARRY 0
@@ -92,6 +90,8 @@ static __always_inline void splice_note(struct splice *splice, u32 way, const st
 	splice->last_seen_ns = bpf_ktime_get_ns();
 	splice->packets[way] += 1;
 	splice->bytes[way] += payload;
+	if (way == DOWN && payload)
+		splice->answered_ns = splice->last_seen_ns;
 	if (pkt->rst || pkt->syn)
 		return;
 	if (ahead(end, splice->end[way]) > 0)
@@ -132,54 +132,6 @@ static __always_inline int splice_believes(const struct splice *splice, u32 way,
 					   const struct packet *pkt)
 {
 	return pkt->seq + splice->delta[way] - splice->acked[!way] < RST_WINDOW;
-}
-
-/* The first bytes of a response: its status class and how long it took. */
-static __always_inline void splice_answered(ctx_t *ctx, struct splice *splice, u32 payload, u32 at)
-{
-	u64 took = bpf_ktime_get_ns() - splice->request_ns, limit = 64000;
-	u32 index = splice->account, bucket = 0;
-	struct splice_count *counts;
-	u8 line[12] = {};
-	u32 class;
-
-	if (payload < sizeof(line) || ctx_load(ctx, at, line, sizeof(line)))
-		class = 0;
-	else
-		class = line[9] - '0';
-	if (class == 1)
-		return;
-	splice->flags &= ~SPLICE_AWAITS;
-	counts = splice_counts.lookup(&index);
-	if (!counts)
-		return;
-	if (class > 5)
-		class = 0;
-	counts->statuses[class] += 1;
-	counts->latency_ns += took;
-	for (int i = 0; i < LATENCY_BUCKETS - 1; i++)
-		bucket += took > limit << i;
-	if (bucket < LATENCY_BUCKETS)
-		counts->latency[bucket] += 1;
-}
-
-static __always_inline void splice_account(struct splice *splice, u32 way, u32 payload, u32 request)
-{
-	u32 index = splice->account;
-	struct splice_count *counts = splice_counts.lookup(&index);
-
-	if (request) {
-		splice->requests += 1;
-		splice->request_ns = bpf_ktime_get_ns();
-		/* Not end[DOWN] as it is when the response comes: an acknowledgement that overtakes
-		 * it, as one does when it was lost, has a number behind it. */
-		splice->answer = splice->end[DOWN];
-		splice->flags |= SPLICE_AWAITS;
-	}
-	if (!counts)
-		return;
-	counts->requests += request;
-	counts->bytes[way & 1] += payload;
 }
 
 /* The table of states. Returns STEP_CARRY, STEP_PASS, or a negative drop reason. */
@@ -223,6 +175,8 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 				return STEP_PASS;
 		}
 		if (payload && splice->kind == SPLICE_GUARDED) {
+			if (splice->logged)
+				request_note(id, splice, head);
 			verdict = guard_judge(ctx, pkt, segment, splice, segment->payload,
 					      segment->payload_at, head, &request);
 			if (verdict < 0)
@@ -230,15 +184,23 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 			/* Closed is what we believe; the endpoint may not have seen the reset. */
 			if (verdict != GUARD_FORWARD && splice->state == SPLICE_CLOSED)
 				return -DROP_SPLICE_HELD;
+			if (splice->logged && (request || verdict != GUARD_FORWARD))
+				request_tell(head, request ? head->len : 0);
 			if (verdict != GUARD_FORWARD)
 				return splice_back(ctx, id, splice, pkt, payload, at, verdict - 1);
 		}
 	}
 	splice_account(splice, way, payload, request);
-	if (pkt->rst && splice_believes(splice, way, pkt))
+	if (pkt->rst && splice_believes(splice, way, pkt)) {
+		splice->flags |= way == DOWN ? SPLICE_RESET : 0;
 		splice_close(id, splice);
-	else
+	} else {
 		splice_settle(id, splice);
+	}
+	if (splice->logged && state != SPLICE_CLOSED && splice->state == SPLICE_CLOSED) {
+		request_note(id, splice, head);
+		request_tell(head, 0);
+	}
 	return STEP_CARRY;
 }
 

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address
 
 be16 = c_uint16.__ctype_be__
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 RING_SIZE = 16381
 DSR_VNI = 1 << 24
 
@@ -254,6 +254,7 @@ class Event(IntEnum):
     DSR_TAKEN = 16
     RING_ONLY = 17
     SPLICE_UNTOLD = 18
+    SPLICE_UNLOGGED = 19
 
 
 STRUCTS: dict[str, type[Structure]] = {

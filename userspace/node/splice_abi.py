@@ -62,6 +62,7 @@ class Splice(Structure):
         ("scale_to", c_uint8 * 2),
         ("from_", Flow * 2),
         ("unique_ip", Addr),
+        ("client", Addr),
         ("delta", c_uint32 * 2),
         ("clock", c_uint32 * 2),
         ("clock_base", c_uint32 * 2),
@@ -73,7 +74,10 @@ class Splice(Structure):
         ("mss", c_uint16 * 2),
         ("tunnel_sport", be16),
         ("sack", c_uint8),
-        ("pad", c_uint8),
+        ("logged", c_uint8),
+        ("client_port", be16),
+        ("status", c_uint16),
+        ("first_us", c_uint32),
         ("head", c_uint32),
         ("mark_seq", c_uint32),
         ("mark_len", c_uint32),
@@ -82,13 +86,43 @@ class Splice(Structure):
         ("account", c_uint32),
         ("requests", c_uint32),
         ("epoch", c_uint64),
+        ("revision", c_uint64),
         ("created_ns", c_uint64),
         ("last_seen_ns", c_uint64),
         ("deadline_ns", c_uint64),
         ("request_ns", c_uint64),
+        ("answered_ns", c_uint64),
         ("packets", c_uint64 * 2),
         ("bytes", c_uint64 * 2),
+        ("bytes_before", c_uint64),
         ("guard", Guard),
+    ]
+
+
+class SplicedRequest(Structure):
+    """A request that was let through, whose head follows, and what became of the one before it."""
+
+    _fields_ = [
+        ("id", c_uint32),
+        ("generation", c_uint32),
+        ("number", c_uint32),
+        ("len", c_uint32),
+        ("account", c_uint32),
+        ("client_port", be16),
+        ("server_port", be16),
+        ("client", Addr),
+        ("server", Addr),
+        ("revision", c_uint64),
+        ("begun_ns", c_uint64),
+        ("answered_ns", c_uint64),
+        ("up", c_uint64),
+        ("down", c_uint64),
+        ("answer", c_uint32),
+        ("first_us", c_uint32),
+        ("status", c_uint16),
+        ("flags", c_uint8),
+        ("logged", c_uint8),
+        ("pad", c_uint32),
     ]
 
 
@@ -187,6 +221,7 @@ STRUCTS = {
     "guard_table": GuardTable,
     "splice_end": SpliceEnd,
     "splice": Splice,
+    "spliced_request": SplicedRequest,
     "splice_count": SpliceCount,
     "splice_event": SpliceEvent,
 }
