@@ -173,8 +173,8 @@ def how_to_look(lab: Lab) -> str:
     return f"""Look inside (in another terminal, from this directory, `. .venv/bin/activate` first):
   {run} client -- curl -s -H 'Host: blue.example.com' http://{eip(lab)}/who
   {run} gw1 -- unilb sessions                       # and l4, gw2
-  {run} gw1 -- bpftool map dump pinned /sys/fs/bpf/unilb/3/endpoints
-  {run} l4 -- bpftool map dump pinned /sys/fs/bpf/unilb/3/services
+  {run} gw1 -- bpftool map dump pinned /sys/fs/bpf/unilb/4/endpoints
+  {run} l4 -- bpftool map dump pinned /sys/fs/bpf/unilb/4/services
   {run} gw1 -- curl -s http://127.0.0.1:9091/metrics | grep unilb_
   {run} host1 -- tcpdump -ni eth0 udp port 4789
   tail -f {lab.state}/logs/gw1.access.log

@@ -58,7 +58,7 @@ def add_parser(
             metavar="SECONDS",
             help="default %(default)s",
         )
-    path.add_argument("--max-splices", type=int, default=Sizes().splices, help="376 bytes each (default %(default)s)")
+    path.add_argument("--max-splices", type=int, default=Sizes().splices, help="424 bytes each (default %(default)s)")
     path.add_argument(
         "--max-splice-age",
         type=float,
