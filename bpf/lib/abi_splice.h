@@ -221,7 +221,8 @@ struct splice_event {
 	__u32 captured; /* of which so many follow; the client repeats the rest */
 	__u32 pad;
 	__u8 bytes[SPLICE_EVENT_BYTES];
+	__u64 at_ns; /* when */
 };
-_Static_assert(sizeof(struct splice_event) == 32 + SPLICE_EVENT_BYTES, "abi");
+_Static_assert(sizeof(struct splice_event) == 32 + SPLICE_EVENT_BYTES + 8, "abi");
 
 #endif

@@ -43,6 +43,7 @@ static __always_inline void splice_tell(u32 id, const struct splice *splice, u32
 	event->id = id;
 	event->generation = splice->generation;
 	event->why = event->seq = event->len = event->captured = event->pad = 0;
+	event->at_ns = bpf_ktime_get_ns();
 	splice_events.ringbuf_submit(event, 0);
 }
 
@@ -71,8 +72,9 @@ static __always_inline int splice_back(ctx_t *ctx, u32 id, struct splice *splice
 	event->len = payload;
 	event->captured = len;
 	event->pad = 0;
+	event->at_ns = bpf_ktime_get_ns();
 	splice->back = why;
-	splice->deadline_ns = bpf_ktime_get_ns() + SPLICE_BACK_NS;
+	splice->deadline_ns = event->at_ns + SPLICE_BACK_NS;
 	splice->state = SPLICE_BACK;
 	splice_events.ringbuf_submit(event, 0);
 	return -DROP_SPLICE_HELD;

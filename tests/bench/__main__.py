@@ -15,6 +15,7 @@ NAMES = (
     "idle",
     "routes",
     "spliced",
+    "handback",
     "soak",
 )
 

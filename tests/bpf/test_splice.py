@@ -18,6 +18,7 @@ from userspace.node.abi import DropReason
 from userspace.node.datapath import Datapath
 from userspace.node.ring import Ring
 from userspace.node.splice_abi import Back, EventType, Flag, Kind, Splice, SpliceCount, SpliceEvent, State
+from userspace.node.splice_ageing import NSEC
 
 pytestmark = pytest.mark.bpf
 OTHER = HEAD.replace(b"/a", b"/forbidden")
@@ -192,8 +193,10 @@ def test_what_goes_back_is_told_with_its_bytes_and_held(machine: Machine, payloa
     machine.carry(kind=Kind.GUARDED)
     machine.send(from_client(payload=HEAD))
     answered(machine)
+    before = time.monotonic_ns()
     assert machine.refused(second(payload)) == DropReason.SPLICE_HELD
     (event,) = machine.events()
+    assert before <= event.at_ns == machine.splice.deadline_ns - NSEC <= time.monotonic_ns()
     assert (event.type, event.id, event.generation, event.why) == (EventType.BACK, ID, machine.splice.generation, why)
     assert (event.seq, event.len, bytes(event.bytes)[: event.captured]) == (C_SEQ + len(HEAD), len(payload), payload)
     assert (machine.splice.state, machine.splice.back) == (State.BACK, why)

@@ -8,6 +8,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from ctypes import c_uint32
 
 from userspace.node import abi
@@ -125,16 +126,18 @@ def tunnelled(packet: bytes, host: abi.Endpoint, machine: abi.Machine, sport: in
 def send(wire: Iterable[bytes]) -> int:
     """Send ready IP packets, best effort; return how many the kernel took."""
     sent = 0
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as v4,
-        socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as v6,
-    ):
+    raw: dict[int, socket.socket] = {}  # by the packet's version
+    with ExitStack() as stack:
         for packet in wire:
+            version = packet[0] >> 4
             try:
-                if packet[0] >> 4 == 4:
-                    v4.sendto(packet, (socket.inet_ntop(socket.AF_INET, packet[16:20]), 0))
+                if version not in raw:
+                    family = socket.AF_INET if version == 4 else socket.AF_INET6
+                    raw[version] = stack.enter_context(socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW))
+                if version == 4:
+                    raw[4].sendto(packet, (socket.inet_ntop(socket.AF_INET, packet[16:20]), 0))
                 else:
-                    v6.sendto(packet, (socket.inet_ntop(socket.AF_INET6, packet[24:40]), 0, 0, 0))
+                    raw[version].sendto(packet, (socket.inet_ntop(socket.AF_INET6, packet[24:40]), 0, 0, 0))
                 sent += 1
             except OSError as error:
                 log.info("a packet of ours was not sent: %s", error)

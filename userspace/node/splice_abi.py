@@ -139,7 +139,7 @@ class SpliceCount(Structure):
 
 
 class SpliceEvent(Structure):
-    """What the datapath tells of a splice."""
+    """What the datapath tells of a splice. at_ns: 0 in a record of programs that do not say when."""
 
     _fields_ = [
         ("type", c_uint32),
@@ -151,6 +151,7 @@ class SpliceEvent(Structure):
         ("captured", c_uint32),
         ("pad", c_uint32),
         ("bytes", c_uint8 * SPLICE_EVENT_BYTES),
+        ("at_ns", c_uint64),
     ]
 
 

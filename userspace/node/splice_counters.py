@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from userspace.node.splice_abi import LATENCY_BUCKETS
 from userspace.node.splice_accounts import Count, Owner
 from userspace.node.splicing import Splicing
-from userspace.obs import histogram
+from userspace.obs import durations, histogram
 
 FIRST_BUCKET = 64e-6  # seconds
 # The upper ends of the kernel's buckets, but for the last, which has none.
@@ -34,6 +34,13 @@ class SpliceCollector(Collector):
         yield _by("unilb_splices_made", "Splices made.", "kind", found.made)
         yield _by("unilb_splice_refused", "Hand-overs that came to nothing.", "reason", found.refused)
         yield _by("unilb_splice_back", "Connections that came back to a worker.", "reason", found.back)
+        took = Metric(
+            "unilb_splice_back_seconds",
+            "From the segment that brings a connection back until its socket is on its way to a worker.",
+            "histogram",
+        )
+        durations.add_samples(took, found.back_took)
+        yield took
         yield _by("unilb_splices_ended", "Splices that are no more.", "reason", found.ended)
         yield GaugeMetricFamily("unilb_splices_max", "Splices that the table holds.", found.size)
         yield GaugeMetricFamily("unilb_splice_epoch", "What was decided under an earlier one comes back.", found.epoch)

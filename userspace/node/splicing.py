@@ -23,6 +23,7 @@ from userspace.node.splice_guard import SpliceGuard
 from userspace.node.splice_held import Held
 from userspace.node.splice_table import BLOCK, SpliceTable
 from userspace.node.splice_wire import Covered, Malformed, SpliceRequest, SpliceWire, pair, parse
+from userspace.obs import durations
 
 log = logging.getLogger("unilb.splices")
 
@@ -35,7 +36,8 @@ Tell = Callable[[Splice, bool], None]
 
 
 class Splicing:
-    """made, refused, back, ended: how often, by kind or reason. states: splices by (state, kind), at the last sweep."""
+    """made, refused, back, ended: how often, by kind or reason. states: splices by (state, kind), at the last sweep.
+    back_took: from the kernel's word until the socket is on its way to the worker."""
 
     def __init__(
         self,
@@ -56,12 +58,14 @@ class Splicing:
         self._limits = limits
         self._held: dict[int, Held] = {}
         self._waiting = deque[SpliceEvent]()  # at most one of each splice that is on its way back, and one of its tail
+        self._came: list[tuple[Held, Splice]] = []  # in this turn, and still in the maps
         self._turn: asyncio.Handle | None = None  # the next one of those that wait
         self._wires: dict[str, SpliceWire] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.made = Counter[str]()
         self.refused = Counter[str]()
         self.back = Counter[str]()
+        self.back_took = durations.new()
         self.ended = Counter[str]()
         self.states = Counter[tuple[str, str]]()
         self.adopted = 0
@@ -180,10 +184,20 @@ class Splicing:
 
     def _take_turn(self) -> None:
         self._turn = None
-        for _ in range(min(EVENTS_AT_ONCE, len(self._waiting))):
-            self._event(self._waiting.popleft())
+        try:
+            for _ in range(min(EVENTS_AT_ONCE, len(self._waiting))):
+                self._event(self._waiting.popleft())
+        finally:
+            self._let_go()
         if self._waiting:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _let_go(self) -> None:
+        """Tell the endpoints of what has come back. Clients wait for their workers, nobody for this."""
+        came, self._came = self._came, []
+        for held, splice in came:
+            self._tell(splice, False)
+            self._drop(held, splice, "back")
 
     def _event(self, event: SpliceEvent) -> None:
         held = self._held.get(event.id)
@@ -224,9 +238,6 @@ class Splicing:
             self._reset(held, "gone")
             return
         why = _WHY.get(event.why, "none")
-        self.back[why] += 1
-        self._tell(splice, False)
-        self._drop(held, splice, "back")
         message = {
             "type": "back",
             "id": held.id,
@@ -235,12 +246,17 @@ class Splicing:
             "kind": held.kind.name.lower(),
             "route": held.owner[0],
             "why": why,
+            "at": event.at_ns,
         }
         if wire.send(message, (sock.fileno(),)):
             sock.close()
         else:
             with suppress(OSError):
                 tcp_leg.abort(sock)
+        if event.at_ns:
+            durations.observe(self.back_took, (time.monotonic_ns() - event.at_ns) / 1e9)
+        self.back[why] += 1
+        self._came.append((held, splice))
 
     def _worker_for(self, held: Held) -> SpliceWire | None:
         """The worker that knows the connection, or any."""

@@ -6,12 +6,13 @@ absolute values, but only of series touched since the last report, so an idle wo
 Shape of a report (all ints unless said otherwise):
     {"totals": {name: n}, "gauges": {name: n}, "errors": {"source kind": n}, "sticky": {state: n},
      "series": [[route, upstream, endpoint, {code: n}, bytes_in, bytes_out, request, upstream, own], ...],
-     "http": what HttpSeries reports}
-where request, upstream and own are latency histograms (histogram.py).
+     "decided": waits, "http": what HttpSeries reports}
+where request, upstream and own are latency histograms (histogram.py), waits one of durations.py.
 """
 
 from bisect import bisect_left
 
+from userspace.obs import durations
 from userspace.obs.histogram import LATENCY_MS
 from userspace.obs.histogram import SUM as _SUM
 from userspace.obs.http_series import NEVER, OTHER, Expiry, HttpSeries
@@ -94,16 +95,18 @@ class Series:
 
 
 class Counters:
-    """All counts of one worker. Gauges are written by their owners just before a report. `http`: what plugin prometheus
-    counts besides."""
+    """All counts of one worker. Gauges are written by their owners just before a report. `decided`: how long it took
+    from what a spliced connection came back for until that was decided. `http`: what plugin prometheus counts besides.
+    """
 
-    __slots__ = ("_series", "_touched", "errors", "gauges", "http", "max_series", "sticky", "totals")
+    __slots__ = ("_series", "_touched", "decided", "errors", "gauges", "http", "max_series", "sticky", "totals")
 
     def __init__(self, max_series: int = 10_000) -> None:
         self.totals: dict[str, int] = dict.fromkeys(TOTALS, 0)
         self.gauges: dict[str, int] = dict.fromkeys(GAUGES, 0)
         self.errors: dict[str, int] = {}
         self.sticky: dict[str, int] = {}
+        self.decided: durations.Durations = durations.new()
         self.max_series = max_series
         self._series: dict[tuple[str, str, str], Series] = {}
         self._touched: list[Series] = []
@@ -169,6 +172,7 @@ class Counters:
             "errors": self.errors,
             "sticky": self.sticky,
             "series": rows,
+            "decided": self.decided,
             "http": self.http.report(now, expiry),
         }
 

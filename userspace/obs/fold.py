@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from userspace.obs import durations
 from userspace.obs.histogram import sums
 from userspace.obs.http_series import OTHER
 from userspace.obs.http_totals import HttpTotals
@@ -14,13 +15,14 @@ MAX_SERIES = 20_000
 class Sums:
     """Values of one worker (absolute) or of several. Past MAX_SERIES new keys count as OTHER."""
 
-    __slots__ = ("errors", "http", "series", "sticky", "totals")
+    __slots__ = ("decided", "errors", "http", "series", "sticky", "totals")
 
     def __init__(self) -> None:
         self.totals: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.sticky: dict[str, int] = {}
         self.series: dict[SeriesKey, Row] = {}
+        self.decided = durations.new()
         self.http = HttpTotals()
 
     def add(self, other: "Sums") -> None:
@@ -38,6 +40,7 @@ class Sums:
                 key = (OTHER, OTHER, OTHER)
             known = series.get(key)
             series[key] = row if known is None else add_rows(known, row)
+        self.decided = sums(self.decided, other.decided)
         self.http.add(other.http)
 
 

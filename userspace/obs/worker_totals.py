@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from userspace.obs import durations
 from userspace.obs.fold import Row, SeriesKey, Sums, add_rows
 from userspace.obs.histogram import add_samples
 from userspace.obs.http_series import NEVER, Expiry
@@ -96,6 +97,7 @@ class WorkerTotals(Collector):
         sums.totals = counters["totals"]
         sums.errors = counters["errors"]
         sums.sticky = counters["sticky"]
+        sums.decided = counters["decided"]
         for route, upstream, endpoint, *row in counters["series"]:
             sums.series[(route, upstream, endpoint)] = row
         sums.http.take(counters["http"], self._clock())
@@ -197,3 +199,10 @@ def _own(folded: Sums) -> Iterator[Metric]:
     for state, count in folded.sticky.items():
         sticky.add_sample(sticky.name, {"state": state}, count)
     yield sticky
+    decided = Metric(
+        "unilb_splice_decided_seconds",
+        "From the segment that brings a spliced connection back until a worker has decided the request in it.",
+        "histogram",
+    )
+    durations.add_samples(decided, folded.decided)
+    yield decided

@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from userspace.http.request import Peer
+from userspace.obs import durations
 from userspace.proxy.connection import ClientConnection
 
 if TYPE_CHECKING:
@@ -39,18 +41,26 @@ class HandedBack(ClientConnection):
     be covered. Then it stays for `splice_after` requests, and for twice as many each further time.
     """
 
-    __slots__ = ("_address", "_noted")
+    __slots__ = ("_address", "_at_ns", "_noted")
 
     def __init__(self, shared: "Shared", message: Mapping[str, Any]) -> None:
         super().__init__(shared)
         noted = message.get("client") or {}
         self._noted: tuple[str, int, str, int] | None = tuple(noted["peer"]) if "peer" in noted else None
         self._address: tuple[str, int] | None = tuple(message["address"]) if message.get("address") else None
+        self._at_ns = int(message.get("at", 0))  # when the kernel gave it back; until its first bytes are read
         self.backs = int(noted.get("backs", 0)) + 1
         if self.backs == 1:
             self.splice_at = 1
         else:
             self.splice_at = shared.settings.splice_after << min(self.backs - 2, MAX_DOUBLINGS)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._at_ns:
+            at_ns, self._at_ns = self._at_ns, 0
+            if self.exchange is not None or self.served:  # else its client owes the rest of the head
+                durations.observe(self.shared.counters.decided, (time.monotonic_ns() - at_ns) / 1e9)
 
     def take(self, transport: asyncio.BaseTransport) -> bool:
         """Note who is there. It was accepted before, so it is not counted as that; the limit of all holds."""

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from userspace.node import splice_counters
 from userspace.node.splice_accounts import NOBODY, Count
 from userspace.node.splice_counters import SpliceCollector
-from userspace.obs import histogram
+from userspace.obs import durations, histogram
 from userspace.obs.exposition import render
 from userspace.obs.worker_totals import WorkerTotals
 
@@ -29,11 +29,15 @@ def samples(collector: object) -> dict[tuple[str, tuple[str, ...]], float]:
 
 
 def test_splices_are_counted_by_state_and_reason() -> None:
+    took = durations.new()
+    for seconds in (250e-6, 0.0007, 2.0):
+        durations.observe(took, seconds)
     splicing = SimpleNamespace(
         states=Counter({("active", "guarded"): 3}),
         made=Counter(guarded=9),
         refused=Counter(busy=2),
         back=Counter(epoch=4),
+        back_took=took,
         ended=Counter(closed=5),
         size=16383,
         epoch=7,
@@ -44,6 +48,8 @@ def test_splices_are_counted_by_state_and_reason() -> None:
     assert found["unilb_splices_made_total", ("guarded",)] == 9
     assert found["unilb_splice_refused_total", ("busy",)] == 2
     assert found["unilb_splice_back_total", ("epoch",)] == 4
+    bounds = ("0.0002", "0.0003", "0.001", "1.0", "+Inf")
+    assert [found["unilb_splice_back_seconds_bucket", (bound,)] for bound in bounds] == [0, 1, 2, 2, 3]
     assert found["unilb_splices_ended_total", ("closed",)] == 5
     assert found["unilb_splices_max", ()] == 16383
     assert found["unilb_splice_epoch", ()] == 7

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ctypes import c_uint32
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from userspace.node.splice_guard import SpliceGuard
 from userspace.node.splice_table import SpliceTable
 from userspace.node.splicing import Splicing
 from userspace.node.toa_peers import ToaPeers
+from userspace.obs import durations
 
 pytestmark = pytest.mark.bpf
 TAIL = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+AT_NS = 1
 REQUEST = b"GET /other HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -199,9 +201,10 @@ def test_a_connection_comes_back_with_its_request(place: Region, tmp_path: Path)
         client.sendall(REQUEST)  # dropped here: the datapath holds it
         scene.change(id, state=State.BACK)
         scene.happens(id, EventType.TAIL)
-        scene.happens(id, EventType.BACK, REQUEST, why=Back.FOOTPRINT)
+        scene.happens(id, EventType.BACK, REQUEST, why=Back.FOOTPRINT, at_ns=AT_NS)
         answer, socks = await scene.answer()
         with socks[0] as back:
+            began_ns = answer.pop("at")
             assert answer == {
                 "type": "back",
                 "id": id,
@@ -211,6 +214,9 @@ def test_a_connection_comes_back_with_its_request(place: Region, tmp_path: Path)
                 "route": "r1",
                 "why": "footprint",
             }
+            assert began_ns == AT_NS
+            [took] = (n for n, count in enumerate(scene.node.back_took[: durations.SUM]) if count)
+            assert took == len(durations.BOUNDS)  # AT_NS is long ago
             back.settimeout(2)
             assert back.recv(100) == REQUEST
             back.sendall(b"answer")
@@ -224,6 +230,34 @@ def test_a_connection_comes_back_with_its_request(place: Region, tmp_path: Path)
         assert scene.splice(id).state == State.FREE
         assert is_silent(endpoint)  # whom the reset, which was not sent here, would tell
 
+    scenario(place, tmp_path, acts)
+
+
+def test_workers_have_what_comes_back_before_any_endpoint_is_told(place: Region, tmp_path: Path) -> None:
+    async def acts(scene: Scene) -> None:
+        waiting = list[int]()
+        scene.node._tell = lambda *_: waiting.append(unread(scene.wire))
+        ids = [(await scene.spliced())[0] for _ in range(2)]
+        for id in ids:
+            splice = scene.change(id, state=State.BACK)
+            event = SpliceEvent(type=EventType.BACK, id=id, generation=splice.generation, seq=splice.head, captured=1)
+            scene.events.records.append(bytes(event))
+        scene.node._events()
+        assert waiting == [2, 2]
+        assert len(scene.node) == 0
+        assert not any(scene.node.back_took)  # older programs do not say when
+
+    def unread(wire: socket.socket) -> int:
+        """Take what is there, and count it; what was counted before counts too."""
+        nonlocal came
+        with suppress(BlockingIOError):
+            while True:
+                _, fds, _, _ = socket.recv_fds(wire, 65536, 2)
+                socket.socket(fileno=fds[0]).close()
+                came += 1
+        return came
+
+    came = 0
     scenario(place, tmp_path, acts)
 
 

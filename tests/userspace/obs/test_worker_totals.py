@@ -1,5 +1,6 @@
 from prometheus_client.parser import text_string_to_metric_families
 
+from userspace.obs import durations
 from userspace.obs.counters import Counters
 from userspace.obs.exposition import render
 from userspace.obs.worker_totals import WorkerTotals
@@ -12,6 +13,7 @@ def counted(requests: int, route: str = "r1", endpoint: str = "10.0.0.1:80") -> 
         labels = (route, "", "", "10.0.0.1", "", "", "")
         counters.http.count(("200", route, *[""] * 9), labels, labels, (10, 20), 3.0, 2.0)
     counters.totals["accepted"] = requests
+    durations.observe(counters.decided, 0.0007)
     counters.gauges["active"] = 1
     counters.gauges["revision"] = 7
     return counters
@@ -50,6 +52,8 @@ def test_workers_are_summed_and_their_revision_is_told_apart() -> None:
     assert found[key("unilb_route_latency_ms_sum", route="r1", part="gateway")] == 5
     assert found[key("apisix_nginx_http_current_connections", state="active")] == 2
     assert found[key("unilb_config_revision", worker="1")] == 7
+    assert found[key("unilb_splice_decided_seconds_bucket", le="0.0006")] == 0
+    assert found[key("unilb_splice_decided_seconds_bucket", le="0.0008")] == 2
 
 
 def test_totals_never_go_back_when_a_worker_is_replaced() -> None:

@@ -6,8 +6,11 @@ from pathlib import Path
 from tests.userspace.proxy.fake_node import FakeNode, Question
 from tests.userspace.proxy.stage import Speaker, Stage, get, hello
 from tests.userspace.proxy.test_splice_exchange import AUTO, answer, ask, asked
+from userspace.obs import durations
 from userspace.proxy.connection import ClientConnection
 from userspace.proxy.handed_back import MAX_DOUBLINGS, HandedBack, adopt
+
+LONG_AGO_NS = 1
 
 
 async def spliced(stage: Stage, node: FakeNode) -> tuple[Speaker, Question]:
@@ -29,7 +32,7 @@ async def test_its_request_is_served_and_it_may_go_again_at_once(tmp_path: Path)
             client, question = await spliced(stage, node)
             assert question.message["client"]["backs"] == 0
             await client.say(get("/3"))
-            node.back(question, client=question.message["client"], address=["203.0.113.9", 9])
+            node.back(question, client=question.message["client"], address=["203.0.113.9", 9], at=LONG_AGO_NS)
             again = await node.question()
             connection = only(stage)
             own = client.writer.get_extra_info("sockname")
@@ -39,8 +42,9 @@ async def test_its_request_is_served_and_it_may_go_again_at_once(tmp_path: Path)
             node.spliced(again)
             assert (await client.hear_message())[1] == b"GET /3 HTTP/1.1"
             await stage.until(lambda: not stage.shared.connections)
-        totals = stage.shared.counters.totals
+        totals, decided = stage.shared.counters.totals, stage.shared.counters.decided
         assert (totals["accepted"], totals["splices_back"], totals["splices_guarded"]) == (1, 1, 2)
+        assert (decided[len(durations.BOUNDS)], sum(decided[: durations.SUM])) == (1, 1)
         assert [line["path"] for line in stage.log_lines()] == ["/1", "/2", "/3"]
 
 
@@ -64,8 +68,9 @@ async def test_half_a_request_waits_for_its_rest_no_longer_than_others(tmp_path:
         with FakeNode(stage.shared) as node:
             client, question = await spliced(stage, node)
             await client.say(b"GET /3 HTT")
-            node.back(question, client=question.message["client"])
+            node.back(question, client=question.message["client"], at=LONG_AGO_NS)
             assert (await client.hear_end()).startswith(b"HTTP/1.1 408 ")
+            assert not any(stage.shared.counters.decided)  # that wait was its client's
 
 
 async def test_a_restarted_node_knows_the_address_only(tmp_path: Path) -> None:
