@@ -9,7 +9,7 @@
 
 #include "decap.h"
 #include "deliver.h"
-#include "dsr.h"
+#include "l4_error.h"
 #include "mss.h"
 #include "toa.h"
 
@@ -105,45 +105,6 @@ static __always_inline int to_self(ctx_t *ctx, struct packet *pkt, const struct 
 	return rewrite(ctx, pkt, peer, 0) ? -DROP_INTERNAL : deliver(ctx, machine);
 }
 
-/* An ICMP error about what a DSR VIP's target had sent, to that target. Returns as dsr_sender(). */
-static __always_inline int error_to_target(ctx_t *ctx, struct packet *pkt,
-					   const struct machine *machine, int *verdict)
-{
-	struct quote quote = {};
-	struct addr to = {};
-	int reason = quote_read(ctx, pkt, &quote);
-
-	if (reason == DROP_NONE && !addr_equal(&quote.flow.saddr, &pkt->flow.daddr))
-		reason = DROP_ICMP_QUOTE;
-	reason = reason ?: dsr_sender(&quote, &to);
-	if (reason == DROP_NONE)
-		*verdict = dsr_send(ctx, pkt, machine, &to, tunnel_sport(&pkt->flow));
-	return reason;
-}
-
-/* An ICMP error about a session's packet, to the session's other end. */
-static __always_inline int error_onward(ctx_t *ctx, struct packet *pkt)
-{
-	struct quote quote = {};
-	struct route route = {};
-	struct flow peer = {}, onward;
-	int reason;
-
-	reason = icmp_session(ctx, pkt, &quote, &peer);
-	if (reason)
-		return -reason;
-	if (peer.vni)
-		return -DROP_PROTOCOL;
-	onward = reversed(&peer);
-	reason = route_find(ctx, pkt->ip_len, &onward, &route);
-	if (reason)
-		return -reason;
-	if (icmp_translate(ctx, pkt, &quote, &peer, 1))
-		return -DROP_INTERNAL;
-	count(EVENT_ICMP_TRANSLATED);
-	return route_send(ctx, &route);
-}
-
 static __always_inline int answer_ping(ctx_t *ctx, const struct packet *pkt)
 {
 	struct flow back = reversed(&pkt->flow);
@@ -207,7 +168,7 @@ static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 			reason = decap(ctx, &room->outer, pkt);
 		if (ours == OWNED_VIP && error_to_target(ctx, pkt, self, &verdict) == DROP_NONE)
 			return verdict;
-		return reason ? -reason : error_onward(ctx, pkt);
+		return reason ? -reason : error_onward(ctx, pkt, self);
 	}
 	if (ours == OWNED_VIP)
 		return pkt->is_echo && pkt->opens ? answer_ping(ctx, pkt)

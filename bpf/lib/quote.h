@@ -19,6 +19,14 @@ struct quote {
 	u32 csum; /* offset of its transport checksum; 0 when that was not quoted */
 };
 
+/* A quote and the session that it is of: too much for the stack beside a tunnel's headers. Per CPU,
+ * and nothing in it outlives one packet. */
+struct quoted {
+	struct quote quote;
+	struct flow peer;
+};
+BPF_PERCPU_ARRAY(quoted, struct quoted, 1);
+
 /* Reads the packet that an ICMP error quotes. Returns 0 or a drop reason. */
 static __always_inline int quote_read(ctx_t *ctx, const struct packet *pkt, struct quote *quote)
 {

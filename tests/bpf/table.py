@@ -14,6 +14,7 @@ from tests.bpf import (
     l4_ipv6_rows,
     l4_rows,
     l4_udp_rows,
+    l4_vpc_icmp_rows,
     l4_vpc_rows,
     probe_rows,
     splice_rows,
@@ -53,7 +54,14 @@ GROUPS = {
         "l4",
         "l4_ingress",
         "l4_xdp",
-        (*l4_rows.CASES, *l4_ipv6_rows.ROWS, *l4_udp_rows.ROWS, *l4_icmp_rows.ROWS, *l4_vpc_rows.ROWS),
+        (
+            *l4_rows.CASES,
+            *l4_ipv6_rows.ROWS,
+            *l4_udp_rows.ROWS,
+            *l4_icmp_rows.ROWS,
+            *l4_vpc_rows.ROWS,
+            *l4_vpc_icmp_rows.ROWS,
+        ),
     ),
     "dsr_l4": Group("l4", "l4_ingress", "l4_xdp", (*dsr_rows.TO_TARGET, *dsr_rows.AT_L4)),
     "dsr_gateway": Group("gateway", "vxlan_ingress", None, tuple(dsr_rows.AT_GATEWAY)),  # XDP: test_dsr.py
