@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from control.model.addresses import ADDRESS, bad_field, unicast_any
+from control.model.balancing import PANIC_THRESHOLD
 from control.model.fields import COMMON, ID, PORT, text_of_id
 from control.model.schema import check_configuration, compile_schema
 
@@ -34,6 +35,7 @@ CHECK = {
         "rise": {"type": "integer", "minimum": 1, "maximum": 254},
         "fall": {"type": "integer", "minimum": 1, "maximum": 254},
         "port": PORT,
+        "panic_threshold": PANIC_THRESHOLD,
     },
     "additionalProperties": False,
 }
@@ -73,13 +75,15 @@ class VipTarget:
 @dataclass(frozen=True, slots=True)
 class Check:
     """How L4 nodes check targets: by a TCP connection every `interval` seconds, within `timeout` seconds. `fall`
-    failures in a row take a target down, `rise` successes bring it back. `port`: instead of the target's, unless 0."""
+    failures in a row take a target down, `rise` successes bring it back. `port`: instead of the target's, unless 0.
+    `panic_threshold`: with less than so many percent of the targets up, all count as up; 0 for never."""
 
     interval: int = 2
     timeout: float = 1
     rise: int = 2
     fall: int = 3
     port: int = 0
+    panic_threshold: int = 0
 
 
 @dataclass(frozen=True, slots=True)

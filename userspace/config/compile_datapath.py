@@ -1,6 +1,6 @@
 """Snapshot -> DatapathPlan: what the maps of one node should hold. Pure, plain values: userspace/node makes bytes."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -32,6 +32,19 @@ class TargetPlan(NamedTuple):
     vip: str = ""
 
 
+class UpShare(NamedTuple):
+    """How many of a VIP's targets that may take sessions answer their checks. threshold: percent, of its check."""
+
+    up: int
+    of: int
+    threshold: int
+
+    @property
+    def is_panic(self) -> bool:
+        """Whether so few are up that each may as well be tried."""
+        return self.up * 100 < self.threshold * self.of
+
+
 @dataclass(frozen=True, slots=True)
 class DatapathPlan:
     """Desired contents of the maps of one node.
@@ -40,7 +53,7 @@ class DatapathPlan:
     (vtep, vni); vtep None marks the VNI as known. services: weight by target, by (VIP, port, protocol number). down:
     targets whose sessions end. laddrs: in order, sessions are opened from them. dsr: of a gateway, the VIPs that come
     to it in tunnels; tunnellers: the L4 nodes that may send them. checks: of an
-    L4 node, how each VIP's targets are checked, by its id, and which.
+    L4 node, how each VIP's targets are checked, by its id, and which. shares: of each VIP that knows panic, by its id.
     """
 
     endpoints: Mapping[str, EndpointPlan] = field(default_factory=dict)
@@ -54,6 +67,7 @@ class DatapathPlan:
     dsr: frozenset[str] = frozenset()
     tunnellers: frozenset[str] = frozenset()
     checks: Mapping[str, tuple[Check, tuple[TargetPlan, ...]]] = field(default_factory=dict)
+    shares: Mapping[str, UpShare] = field(default_factory=dict)
     port_min: int = 1024
     port_max: int = 65535
 
@@ -67,7 +81,8 @@ def compile_datapath(
 ) -> DatapathPlan:
     """Return the plan of the node `me`. A VIP's target that is no known gateway, has no address of the VIP's family, or
     is no endpoint of its VPC is left out: its session would go nowhere. So is an endpoint behind a VTEP of IPv6 when
-    the node has no such address. failing: targets whose checks fail."""
+    the node has no such address. failing: targets whose checks fail. One that a VIP in a panic uses is not down, but
+    takes sessions of that VIP alone."""
     vpcs = {id: _reached(me, vpc) for id, vpc in vpcs.items()}
     if me.role == "l4":
         return _l4(me, nodes, vpcs, vips, failing)
@@ -104,20 +119,24 @@ def _l4(
     failing: Set[TargetPlan],
 ) -> DatapathPlan:
     services: dict[tuple[str, int, int], dict[TargetPlan, int]] = {}
-    down: set[TargetPlan] = set()
+    ended, unanswering, tried = set[TargetPlan](), set[TargetPlan](), set[TargetPlan]()
+    shares: dict[str, UpShare] = {}
     checks: dict[str, tuple[Check, tuple[TargetPlan, ...]]] = {}
     used: list[tuple[Vpc, VpcEndpoint]] = []
     for vip in vips.values():
         targets = services[vip.address, vip.port, PROTOCOLS[vip.protocol]] = {}
         asked: list[TargetPlan] = []
-        for target in vip.targets:
-            place = _place(vip, target, nodes, vpcs)
-            if place is None:
-                continue
-            is_down = target.state == "down" or place in failing
+        placed = [(target, place) for target in vip.targets if (place := _place(vip, target, nodes, vpcs)) is not None]
+        share = _up_share(vip, placed, failing)
+        if share.threshold:
+            shares[vip.id] = share
+        for target, place in placed:
+            is_down = target.state == "down" or (place in failing and not share.is_panic)
             targets[place] = target.weight if target.state == "up" and not is_down else 0
-            if is_down:
-                down.add(place)
+            if target.state == "down":
+                ended.add(place)
+            elif place in failing:
+                (tried if share.is_panic else unanswering).add(place)
             if target.state != "down" and _is_askable(me, place):
                 asked.append(place)
             if target.vpc_id:
@@ -128,13 +147,22 @@ def _l4(
         hosts={(e.ip, vpc.vni): (e.unique_ip, _endpoint(vpc, e)) for vpc, e in used},
         vteps=_vteps(iter(used)),
         services=services,
-        down=frozenset(down),
+        down=frozenset(ended | unanswering - tried),
         checks=checks,
+        shares=shares,
         vips=frozenset(v.address for v in vips.values()),
         laddrs=me.laddrs,
         port_min=me.port_min,
         port_max=me.port_max,
     )
+
+
+def _up_share(vip: Vip, placed: Sequence[tuple[VipTarget, TargetPlan]], failing: Set[TargetPlan]) -> UpShare:
+    """Targets that drain, are down by their state or weigh nothing take no new sessions, panic or not: they count for
+    nothing."""
+    able = [place for target, place in placed if target.state == "up" and target.weight]
+    up = sum(place not in failing for place in able)
+    return UpShare(up, len(able), vip.check.panic_threshold if vip.check is not None else 0)
 
 
 def _is_askable(me: Node, place: TargetPlan) -> bool:

@@ -217,7 +217,7 @@ class NodeDaemon:
             lambda: len(self.source.held),
             lambda: self.reporter.failures,
         )
-        endpoints = [EndpointCollector(self.checking)] if self.checking else []
+        endpoints = [EndpointCollector(self.checking, lambda: self.planning.shares)] if self.checking else []
         store = StoreCollector(self.modified, lambda: not self.source.last_error, lambda: self.source.revision)
         kernel = [self.forwarding.collector] if self.forwarding else []
         splices = [SpliceCollector(self.splicing)] if self.splicing is not None else []
@@ -266,6 +266,7 @@ class NodeDaemon:
             "rejected": self.rejected(),
             "datapath": self.planning.refused or ("up" if self.forwarding else "off"),
             "endpoints_down": self.checking.verdicts.all_down() if self.checking else {},
+            "vips_in_panic": self.planning.panics,
         }
 
 

@@ -1,6 +1,6 @@
 """The health of endpoints as Prometheus metrics: APISIX's name where it has one, `unilb_*` beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from userspace.config.compile_datapath import UpShare
 from userspace.node.checking import Checking
 
 MAX_ENDPOINTS: Final = 20_000  # in one scrape, of each metric that names them
@@ -15,9 +16,10 @@ MAX_ENDPOINTS: Final = 20_000  # in one scrape, of each metric that names them
 
 @dataclass(slots=True)
 class EndpointCollector(Collector):
-    """What the node's checker says and counts."""
+    """What the node's checker says and counts. shares: of an L4 node's VIPs that know panic, by their ids."""
 
     checking: Checking
+    shares: Callable[[], Mapping[str, UpShare]] = dict
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily(
@@ -39,6 +41,12 @@ class EndpointCollector(Collector):
         for (upstream, to), count in verdicts.transitions.items():
             transitions.add_metric([upstream, to], count)
         yield transitions
+        panics = GaugeMetricFamily(
+            "unilb_vip_in_panic", "1 while a VIP uses all its targets, as too few are up.", labels=["vip"]
+        )
+        for vip, share in self.shares().items():
+            panics.add_metric([vip], share.is_panic)
+        yield panics
         yield from self._counted("checks", "unilb_health_checks", "Probes by what they met, and what went wrong.")
         yield GaugeMetricFamily(
             "unilb_names_failing", "Names whose last question was in vain.", self.checking.failing_names

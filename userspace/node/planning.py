@@ -1,11 +1,11 @@
 """A node's datapath kept to its plan, which is compiled anew when the store or the health of targets says so."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from control.model.node import Node
-from userspace.config.compile_datapath import DatapathPlan, TargetPlan, compile_datapath
+from userspace.config.compile_datapath import DatapathPlan, TargetPlan, UpShare, compile_datapath
 from userspace.config.settings import Settings
 from userspace.config.snapshot import Snapshot
 from userspace.node.apply import PlanTooLarge
@@ -19,13 +19,14 @@ log = logging.getLogger("unilb.node")
 
 @dataclass(slots=True)
 class Planning:
-    """refused: why the datapath is not as the store has it, or "". probing: of an L4 node."""
+    """refused: why the datapath is not as the store has it, or "". probing: of an L4 node. shares: of the last plan."""
 
     id: str
     snapshot: Callable[[], Snapshot]
     forwarding: Forwarding | None = None
     probing: Probing | None = None
     refused: str = ""
+    shares: Mapping[str, UpShare] = field(default_factory=dict)
 
     def plan(self, me: Node) -> DatapathPlan:
         """Return what the node `me` should do, by the last snapshot and what is known of its targets."""
@@ -69,9 +70,25 @@ class Planning:
             self._refuse(str(error))
             return None
         self.refused = ""
+        self._tell_panics(plan.shares)
         if self.probing is not None:
             self.probing.want(plan.checks, self.forwarding.applier.probe_addresses())
         return plan
+
+    @property
+    def panics(self) -> list[str]:
+        """VIPs whose sessions go to all targets, as too few are up."""
+        return sorted(id for id, share in self.shares.items() if share.is_panic)
+
+    def _tell_panics(self, shares: Mapping[str, UpShare]) -> None:
+        before, self.shares = self.panics, shares
+        for id in self.panics:
+            if id not in before:
+                up, of, threshold = shares[id]
+                log.warning("VIP %s: %d of %d targets up, less than %d %%: all are used", id, up, of, threshold)
+        for id in before:
+            if id not in self.panics:
+                log.warning("VIP %s: those of its targets that are up are used alone again", id)
 
     def _refuse(self, why: str) -> None:
         self.refused = why

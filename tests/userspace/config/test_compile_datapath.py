@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from control.model.node import Node
 from control.model.vip import Check, Vip, VipTarget
 from control.model.vpc import Vpc, VpcEndpoint
-from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan, compile_datapath
+from userspace.config.compile_datapath import DatapathPlan, EndpointPlan, TargetPlan, UpShare, compile_datapath
 
 L4 = Node("l4", "l4", "a", "10.0.0.10", ("10.100.1.1", "10.100.1.2"))
 GW1 = Node("gw1", "gateway", "a", "10.1.0.11", ("198.18.1.1",), 2000, 3000)
@@ -185,6 +187,56 @@ def test_a_target_whose_check_fails_is_down_in_every_vip_that_names_it() -> None
     )
     assert plan.down == {failing}
     assert all(failing in places for _, places in plan.checks.values())  # or it would never come back
+
+
+ONE, TWO, THREE = TargetPlan("10.1.0.11", 80), TargetPlan("10.2.0.12", 80), TargetPlan("10.1.0.21", 80)
+ABLE = (VipTarget("gw1", 80), VipTarget("gw2", 80), VipTarget("", 80, address="10.1.0.21"))
+
+
+def panicky(threshold: int, targets: tuple[VipTarget, ...] = ABLE, id: str = "v") -> Vip:
+    return Vip(id, "10.100.0.10", 80, "tcp", targets, check=Check(panic_threshold=threshold))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "failing", "is_panic"),
+    [
+        (50, {ONE}, False),
+        (50, {ONE, TWO}, True),
+        (67, {ONE}, True),  # two of three are 66.7 %
+        (66, {ONE}, False),
+        (1, {ONE, TWO}, False),
+        (1, {ONE, TWO, THREE}, True),
+        (100, {ONE}, True),
+        (100, set(), False),
+        (0, {ONE, TWO, THREE}, False),
+    ],
+)
+def test_with_too_few_targets_up_all_are_used_and_none_is_down(
+    threshold: int, failing: set[TargetPlan], is_panic: bool
+) -> None:
+    plan = compile_datapath(L4, NODES, {}, {"v": panicky(threshold)}, failing)
+    used = {ONE, TWO, THREE} if is_panic else {ONE, TWO, THREE} - failing
+    assert {place for place, weight in plan.services["10.100.0.10", 80, 6].items() if weight} == used
+    assert plan.down == (frozenset() if is_panic else failing)
+    assert plan.shares == ({"v": UpShare(3 - len(failing), 3, threshold)} if threshold else {})
+    assert [share.is_panic for share in plan.shares.values()] in ([], [is_panic])
+    assert plan.checks["v"][1] == (ONE, TWO, THREE)  # or none would ever come back
+
+
+def test_a_panic_asks_nothing_of_targets_that_take_no_new_sessions() -> None:
+    targets = (*ABLE[:1], VipTarget("gw2", 80, state="drain"), VipTarget("", 80, address="10.1.0.21", state="down"))
+    plan = compile_datapath(L4, NODES, {}, {"v": panicky(50, targets)}, {ONE, TWO})
+    assert plan.shares == {"v": UpShare(0, 1, 50)}
+    assert plan.services["10.100.0.10", 80, 6] == {ONE: 1, TWO: 0, THREE: 0}
+    assert plan.down == {THREE}  # one that drains keeps its sessions, as in no panic
+
+
+def test_a_target_that_one_vip_uses_in_a_panic_ends_no_sessions_and_takes_none_of_the_others() -> None:
+    other = replace(panicky(0, (*ABLE, VipTarget("", 80, address="10.1.0.22")), "w"), address="10.100.0.11")
+    plan = compile_datapath(L4, NODES, {}, {"v": panicky(50), "w": other}, {ONE, TWO})
+    assert plan.down == frozenset()
+    assert plan.services["10.100.0.10", 80, 6] == {ONE: 1, TWO: 1, THREE: 1}
+    assert plan.services["10.100.0.11", 80, 6] == {ONE: 0, TWO: 0, THREE: 1, TargetPlan("10.1.0.22", 80): 1}
 
 
 def test_what_is_checked() -> None:

@@ -3,17 +3,18 @@
 import pytest
 
 from tests.userspace.node.test_verdicts import row
+from userspace.config.compile_datapath import UpShare
 from userspace.config.settings import Settings
 from userspace.node import endpoint_counters as module
 from userspace.node.checking import Checking
 from userspace.node.endpoint_counters import EndpointCollector, name_of
 
 
-def collected(checking: Checking) -> dict[tuple[str, ...], float]:
+def collected(checking: Checking, **shares: UpShare) -> dict[tuple[str, ...], float]:
     """Value by name and label values."""
     return {
         (sample.name, *sample.labels.values()): sample.value
-        for metric in EndpointCollector(checking).collect()
+        for metric in EndpointCollector(checking, lambda: shares).collect()
         for sample in metric.samples
     }
 
@@ -50,6 +51,12 @@ def test_a_scrape_names_no_more_endpoints_than_the_limit(checking: Checking, mon
     monkeypatch.setattr(module, "MAX_ENDPOINTS", 1)
     checking._received({"type": "health", "gone": [], "rows": [row("10.0.0.1"), row("10.0.0.2")]})
     assert sum(key[0] == "unilb_endpoint_up" for key in collected(checking)) == 1
+
+
+def test_a_vip_that_knows_panic_is_in_one_or_not(checking: Checking) -> None:
+    values = collected(checking, web=UpShare(1, 4, 50), db=UpShare(2, 4, 50))
+    assert values["unilb_vip_in_panic", "web"] == 1
+    assert values["unilb_vip_in_panic", "db"] == 0
 
 
 @pytest.mark.parametrize(("upstream", "name"), [("1", "/apisix/upstreams/1"), ("routes/1", "/apisix/routes/1")])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from control.model.node import Node
-from control.model.vip import Vip, VipTarget
-from userspace.config.compile_datapath import DatapathPlan, TargetPlan
+from control.model.vip import Check, Vip, VipTarget
+from userspace.config.compile_datapath import DatapathPlan, TargetPlan, UpShare
 from userspace.config.settings import Settings
 from userspace.config.snapshot import EMPTY, Snapshot
 from userspace.node.apply import PlanTooLarge
@@ -20,9 +20,9 @@ ONE, TWO = TargetPlan("10.1.0.11", 80), TargetPlan("10.1.0.12", 80)
 KEY = ("10.100.0.10", 80, 6)
 
 
-def snapshot(*nodes: Node, mode: str = "fnat") -> Snapshot:
+def snapshot(*nodes: Node, mode: str = "fnat", check: Check | None = None) -> Snapshot:
     targets = (VipTarget("gw1", 80), VipTarget("gw2", 80))
-    vip = Vip("v", KEY[0], 80, "tcp", targets, mode)
+    vip = Vip("v", KEY[0], 80, "tcp", targets, mode, check or Check())
     return replace(EMPTY, nodes={node.id: node for node in nodes}, vips={"v": vip})  # type: ignore[arg-type]
 
 
@@ -99,3 +99,26 @@ async def test_targets_that_fail_leave_the_rings_at_once_and_come_back(monkeypat
     checking._received({"type": "health", "rows": [row], "gone": []})
     assert kernel.plans[-1].services[KEY] == {ONE: 1, TWO: 1}
     assert (kernel.plans[-1].down, kernel.removals) == (frozenset(), 2)
+
+
+def test_a_panic_is_said_when_it_begins_and_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = snapshot(L4, GW1, GW2, check=Check(panic_threshold=60))
+    planned, kernel = planning("l4", found)
+    monkeypatch.setattr("userspace.node.probing.Checking.start", lambda checking: None)
+    checking = planned.start_probing(planned.plan(L4), kernel, Settings(), None)  # type: ignore[arg-type]
+
+    def told(status: str) -> list[str]:
+        caplog.clear()
+        for address in ("240.0.0.1", "240.0.0.2"):
+            why = ["v", address, 80, "x", [f"{address}:80"], status, 0, 0, 3, 0, "connect: refused", []]
+            checking._received({"type": "health", "rows": [why], "gone": []})
+        return [record.getMessage() for record in caplog.records if record.getMessage().startswith("VIP")]
+
+    assert told("unhealthy") == ["VIP v: 1 of 2 targets up, less than 60 %: all are used"]
+    assert planned.panics == ["v"]
+    assert (kernel.plans[-1].services[KEY], kernel.plans[-1].down) == ({ONE: 1, TWO: 1}, frozenset())
+    assert told("unhealthy") == []
+    assert told("healthy") == ["VIP v: those of its targets that are up are used alone again"]
+    assert (planned.panics, planned.shares) == ([], {"v": UpShare(2, 2, 60)})
