@@ -158,8 +158,25 @@ _ANSWERS: dict[str, Doc] = {
             "revision": _NUMBER,
             "uptime": {"type": "number"},
             "audit_dropped": _NUMBER,
-            "nodes": {"type": "array", "items": {"type": "object", "required": ["id", "state"]}},
+            "nodes": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"vips": {"type": "object", "additionalProperties": ref("VipHealth")}},
+                    "required": ["id", "state"],
+                },
+            },
         },
         "required": ["store", "uptime", "audit_dropped"],
+    },
+    "VipHealth": {
+        "description": "What an L4 node's checks of a VIP's targets find; the first 20 that are down.",
+        "type": "object",
+        "properties": {
+            "up": _NUMBER,
+            "checked": _NUMBER,
+            "down": {"type": "array", "items": _TEXT},
+            "panic": {"type": "boolean"},
+        },
     },
 }

@@ -31,7 +31,8 @@ def object_table(kind: Kind, objects: Mapping[str, Doc]) -> str:
 
 
 def status_table(status: Doc) -> str:
-    """What `GET /unilb/status` says: the store, then a line per node, then what nodes do not use and why."""
+    """What `GET /unilb/status` says: the store, a line per node, the health of VIPs' targets as each L4 node sees it,
+    and what nodes do not use and why."""
     nodes = _reports(status.get("nodes"))
     plain = {name: value for name, value in status.items() if name != "nodes" and not isinstance(value, dict | list)}
     text = "".join(f"{name:<14} {_text(value)}\n" for name, value in plain.items())
@@ -41,6 +42,8 @@ def status_table(status: Doc) -> str:
     for row, report in zip(rows, nodes.values(), strict=True):
         row.append(str(len(_rejected(report))))
     text += "\n" + table(["NODE", *_REPORT, "REJECTED"], rows)
+    vips = sorted([vip, id, *_health(found)] for id, report in nodes.items() for vip, found in _vips(report).items())
+    text += "\n" + table(["VIP", "NODE", "UP", "PANIC", "DOWN"], vips) if vips else ""
     refused = [[id, key, why] for id, report in nodes.items() for key, why in _rejected(report).items()]
     return text + ("\n" + table(["NODE", "OBJECT", "WHY"], refused) if refused else "")
 
@@ -58,6 +61,15 @@ def _reports(nodes: Any) -> dict[str, Doc]:
         return {id: report for id, report in nodes.items() if isinstance(report, dict)}
     listed = nodes if isinstance(nodes, list) else []
     return {str(report.get("id", report.get("node", "?"))): report for report in listed if isinstance(report, dict)}
+
+
+def _vips(report: Doc) -> dict[str, Doc]:
+    vips = report.get("vips")
+    return {id: vip for id, vip in vips.items() if isinstance(vip, dict)} if isinstance(vips, dict) else {}
+
+
+def _health(vip: Doc) -> tuple[str, str, str]:
+    return f"{_text(vip.get('up'))}/{_text(vip.get('checked'))}", _text(vip.get("panic")), _text(vip.get("down"))
 
 
 def _rejected(report: Doc) -> dict[str, str]:
@@ -116,7 +128,13 @@ def _status(doc: Doc) -> str:
 
 
 def _targets(doc: Doc) -> str:
-    return _text([f"{target.get('node')}:{target.get('port')}" for target in doc.get("targets", [])])
+    return _text([f"{_place(target)}:{target.get('port')}" for target in doc.get("targets", [])])
+
+
+def _place(target: Doc) -> str:
+    """A node's id, or an address, in a VPC behind its id."""
+    address = _text(_first(target, ("node", "address")))
+    return f"{target['vpc_id']}/{address}" if "vpc_id" in target else address
 
 
 _COLUMNS: Mapping[str, tuple[Column, ...]] = {

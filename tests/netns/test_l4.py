@@ -215,6 +215,35 @@ def test_a_vm_is_checked_in_its_vpc_and_one_that_is_down_takes_no_session_and_ke
     eventually("and is sent clients", lambda: status(two, VMS) == "blue1")
 
 
+def told(lab: Lab, vip: str) -> dict[str, object]:
+    """What `GET /unilb/status` has of a VIP, by L4 node."""
+    nodes = admin(lab, "GET", "/unilb/status").json()["nodes"]
+    return {node["id"]: node["vips"].get(vip) for node in nodes if "vips" in node}
+
+
+@pytest.mark.usefixtures("vms")
+def test_a_panic_keeps_all_targets_and_their_sessions_and_every_node_says_so(two: Lab) -> None:
+    well = {"up": 2, "checked": 2, "down": [], "panic": False}
+    eventually("both L4 nodes report both VMs", lambda: told(two, "vms") == {"l4": well, "l4b": well})
+    check = {"interval": 1, "rise": 1, "fall": 2, "panic_threshold": 60}
+    assert admin(two, "PATCH", "/unilb/vips/vms", {"check": check}).status == 200
+    with ExitStack() as stack:
+        while who(connection := stack.enter_context(kept(two, VMS))) != "blue1":
+            pass
+        run(two, "host1", ["ip", "link", "set", "blue1", "down"])
+        ill = {"up": 1, "checked": 2, "down": [BLUE], "panic": True}
+        eventually("both say that half of it is in a panic", lambda: told(two, "vms") == {"l4": ill, "l4b": ill})
+        rings = "unilb_ring_checksum owner=10.100.0.21:80/tcp"
+        shown = [metrics(two, node) for node in ("l4", "l4b")]
+        assert [found["unilb_vip_in_panic vip=vms"] for found in shown] == [1, 1]
+        assert shown[0][rings] == shown[1][rings]
+        assert health(two, "l4")["vips_in_panic"] == ["vms"]
+        run(two, "host1", ["ip", "link", "set", "blue1", "up"])
+        assert who(connection) == "blue1"  # nobody has ended it
+    eventually("and that it is over", lambda: told(two, "vms") == {"l4": well, "l4b": well})
+    assert metrics(two, "l4")["unilb_vip_in_panic vip=vms"] == 0
+
+
 def test_targets_of_fnat_and_dsr_are_checked_too(two: Lab) -> None:
     for vip in ("public", "dsr"):
         assert eventually(f"{vip} is checked", lambda v=vip: ups(two, v)) == {"10.1.0.11:80": 1.0, "10.2.0.12:80": 1.0}

@@ -246,6 +246,7 @@ class NodeDaemon:
             **named(self.rejected()),
             "datapath": self.planning.refused or ("up" if self.forwarding else "off"),
             **self.endpoints(),
+            **self.planning.reported(),
         }
 
     def endpoints(self) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from control.model.node import Node
 from userspace.config.compile_datapath import DatapathPlan, TargetPlan, UpShare, compile_datapath
@@ -79,6 +80,13 @@ class Planning:
     def panics(self) -> list[str]:
         """VIPs whose sessions go to all targets, as too few are up."""
         return sorted(id for id, share in self.shares.items() if share.is_panic)
+
+    def reported(self) -> dict[str, Any]:
+        """Return what the control plane is told of an L4 node's VIPs; nothing of a gateway."""
+        if self.probing is None:
+            return {}
+        vips = self.probing.reported()
+        return {"vips": {id: {**vips[id], "panic": id in self.panics} for id in sorted(vips)}}
 
     def _tell_panics(self, shares: Mapping[str, UpShare]) -> None:
         before, self.shares = self.panics, shares

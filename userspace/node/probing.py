@@ -17,6 +17,7 @@ from userspace.node.checking import Checking
 from userspace.wire import Message
 
 SHOWN: Final = "vips/"  # before a VIP's id, where upstreams have theirs
+MAX_DOWN: Final = 20  # targets of one VIP that a report names; all are counted
 _KEY: Final = PREFIXES["upstream"]
 
 Checks = Mapping[str, tuple[Check, tuple[TargetPlan, ...]]]
@@ -30,6 +31,7 @@ class Probing:
         self._revision = 0
         self._places: dict[str, TargetPlan] = {}  # by probe address, also of targets that are gone
         self._checks: Checks = {}
+        self._named: Mapping[str, Mapping[tuple[str, int], TargetPlan]] = {}  # by VIP, as the verdicts name them
         self._addresses: Mapping[TargetPlan, str] = {}
         self._changed = changed
         self.checking = Checking(settings, user, self._tell, lambda: (self._revision, self._objects), self)
@@ -37,6 +39,7 @@ class Probing:
     def want(self, checks: Checks, addresses: Mapping[TargetPlan, str]) -> None:
         """Check exactly these. addresses: the probe address of each target."""
         self._checks, self._addresses = checks, addresses
+        self._named = {id: {(host_of(p), p.port): p for p in places} for id, (_, places) in checks.items()}
         self._places |= {address: place for place, address in addresses.items()}
         wanted = {
             _KEY + id: _upstream(check, [addresses[p] for p in places], places)
@@ -54,10 +57,20 @@ class Probing:
         """Targets that did not answer. A target is one address and port: what one VIP's check finds counts for all."""
         found = set()
         for endpoint in self.checking.verdicts:
-            _, places = self._checks.get(endpoint.upstream.removeprefix(SHOWN), (None, ()))
-            shown = (endpoint.ip, endpoint.port)
-            found |= {place for place in places if not endpoint.is_up and (host_of(place), place.port) == shown}
+            named = self._named.get(endpoint.upstream.removeprefix(SHOWN), {})
+            if not endpoint.is_up and (endpoint.ip, endpoint.port) in named:
+                found.add(named[endpoint.ip, endpoint.port])
         return frozenset(found)
+
+    def reported(self) -> dict[str, dict[str, Any]]:
+        """Return what the control plane is told of each VIP that is checked: how many of its targets are up, of how
+        many that are asked, and the first that are not."""
+        failing = self.failing
+        found = {}
+        for id, named in self._named.items():
+            down = [join_host_port(*name) for name, place in named.items() if place in failing]
+            found[id] = {"up": len(named) - len(down), "checked": len(named), "down": down[:MAX_DOWN]}
+        return found
 
     def _tell(self, message: Message) -> None:
         if message["type"] == "down":
@@ -76,11 +89,10 @@ class Probing:
     def probed(self, row: Sequence[Any]) -> list[Any] | None:
         """Return a row as the checker had said it; None when its target is not checked any more."""
         id = row[0].removeprefix(SHOWN)
-        check, places = self._checks.get(id, (Check(), ()))
-        for place in places:
-            if (host_of(place), place.port) == (row[1], row[2]):
-                return [id, self._addresses[place], check.port or place.port, *row[3:]]
-        return None
+        place = self._named.get(id, {}).get((row[1], row[2]))
+        if place is None:
+            return None
+        return [id, self._addresses[place], self._checks[id][0].port or place.port, *row[3:]]
 
 
 def host_of(place: TargetPlan) -> str:

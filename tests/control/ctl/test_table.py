@@ -25,6 +25,17 @@ def test_endpoints_in_a_vpc_are_shown_by_their_address_there() -> None:
     assert line.split() == ["u", "-", "roundrobin", "-", "blue", "192.168.0.10:80"]
 
 
+def test_targets_are_nodes_addresses_and_addresses_in_a_vpc() -> None:
+    targets = [
+        {"node": "gw1", "port": 80},
+        {"address": "10.1.0.21", "port": 5432},
+        {"address": "192.168.0.10", "vpc_id": "blue", "port": 5432},
+    ]
+    vip = {"address": "10.100.0.10", "port": 80, "targets": targets}
+    line = object_table(BY_NAME["vips"], {"v": vip}).splitlines()[1]
+    assert line.split() == ["v", "-", "10.100.0.10", "80", "-", "gw1:80,10.1.0.21:5432,blue/192.168.0.10:5432"]
+
+
 def test_every_kind_has_a_table_for_any_object() -> None:
     for kind in KINDS:
         assert "ID" in object_table(kind, {"1": {}, "2": {"name": "n", "upstream": {"nodes": {"a:1": 1}}}})
@@ -48,3 +59,23 @@ def test_status_tells_how_far_each_node_is_and_what_it_does_not_use() -> None:
             ["gw2", "5", "61", "-", "1"],
         ]
         assert lines[-1] == ["gw2", "/apisix/routes/9", "no", "such", "plugin"]
+
+
+def test_status_tells_each_l4_nodes_word_on_the_targets_of_vips() -> None:
+    well = {"up": 2, "checked": 2, "down": [], "panic": False}
+    ill = {"up": 1, "checked": 3, "down": ["10.1.0.21:80", "10010/192.168.0.10:80"], "panic": True}
+    reports = [
+        {"id": "gw1", "state": "ok"},
+        {"id": "l4a", "state": "ok", "vips": {"web": well, "db": ill}},
+        {"id": "l4b", "state": "ok", "vips": {"web": well}},
+        {"id": "bad", "state": "ok", "vips": ["web"]},
+        {"id": "worse", "state": "ok", "vips": {"web": 7}},
+    ]
+    text = status_table({"store": "ok", "nodes": reports})
+    assert [line.split() for line in text.splitlines()[9:]] == [
+        ["VIP", "NODE", "UP", "PANIC", "DOWN"],
+        ["db", "l4a", "1/3", "yes", "10.1.0.21:80,10010/192.168.0.10:80"],
+        ["web", "l4a", "2/2", "no", "-"],
+        ["web", "l4b", "2/2", "no", "-"],
+    ]
+    assert "VIP" not in status_table({"store": "ok", "nodes": reports[:1]})

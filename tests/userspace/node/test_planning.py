@@ -67,6 +67,7 @@ async def test_a_gateway_is_given_its_plan_and_its_vips() -> None:
     assert kernel.plans[0].tunnellers == {"10.0.0.10"}
     assert kernel.owned == [frozenset({KEY[0]})]
     assert planned.refused == ""
+    assert planned.reported() == {}  # of VIPs, which gateways do not check
 
 
 @pytest.mark.parametrize("problem", [PlanTooLarge("map targets is full"), LinkError("no such device")])
@@ -118,6 +119,8 @@ def test_a_panic_is_said_when_it_begins_and_when_it_ends(
 
     assert told("unhealthy") == ["VIP v: 1 of 2 targets up, less than 60 %: all are used"]
     assert planned.panics == ["v"]
+    down = ["10.1.0.11:80", "10.1.0.12:80"]
+    assert planned.reported() == {"vips": {"v": {"up": 0, "checked": 2, "down": down, "panic": True}}}
     assert (kernel.plans[-1].services[KEY], kernel.plans[-1].down) == ({ONE: 1, TWO: 1}, frozenset())
     assert told("unhealthy") == []
     assert told("healthy") == ["VIP v: those of its targets that are up are used alone again"]

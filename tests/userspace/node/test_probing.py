@@ -96,6 +96,22 @@ def test_what_fails_is_named_as_a_target(sent: Sent) -> None:
     assert sent.probing.failing == frozenset()
 
 
+def test_a_report_counts_the_targets_of_each_vip_and_names_those_that_are_down(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = {CLASSIC: "240.0.0.1", VM: "240.0.0.2"}
+    sent.probing.want({"db": (Check(), (CLASSIC, VM)), "vm": (Check(), (VM,)), "web": (Check(), (CLASSIC,))}, addresses)
+    sent.probing.checking._received({"type": "health", "rows": [ROW], "gone": []})
+    down = "10010/192.168.0.10:5432"
+    assert sent.probing.reported() == {
+        "db": {"up": 1, "checked": 2, "down": [down]},
+        "vm": {"up": 0, "checked": 1, "down": [down]},  # what one VIP's check found
+        "web": {"up": 1, "checked": 1, "down": []},
+    }
+    monkeypatch.setattr("userspace.node.probing.MAX_DOWN", 0)
+    assert sent.probing.reported()["vm"] == {"up": 0, "checked": 1, "down": []}
+
+
 def test_one_gateway_may_fail_a_dsr_vip_and_not_another(sent: Sent) -> None:
     plain = TargetPlan(DSR.address, DSR.port)
     addresses = {DSR: "240.0.0.3", plain: "240.0.0.4"}
