@@ -1,5 +1,7 @@
 """limit-count: requests in a window of time."""
 
+from typing import Final
+
 from control.model.parts.checks import Conf
 from control.model.parts.redis import redis_if
 from control.model.terms import Schema, choice, flag, integer, items, needs, number, one_of, record, text
@@ -8,6 +10,8 @@ NAME = "limit-count"
 VERSION = 0.5
 PRIORITY = 1002
 
+_AT_ONCE: Final = -1
+_SHORTEST: Final = 0.1  # seconds
 _COUNT = one_of(integer(above=0), text())
 FIELDS: Schema = {
     "count": _COUNT,
@@ -19,7 +23,7 @@ FIELDS: Schema = {
     "rejected_msg": text(1),
     "policy": choice("local", "redis", "redis-cluster", "redis-sentinel", default="local"),
     "window_type": choice("fixed", "sliding", default="fixed"),
-    "sync_interval": number(default=-1),
+    "sync_interval": number(default=_AT_ONCE),
     "allow_degradation": flag(False),
     "show_limit_quota_header": flag(True),
     "rules": items(
@@ -52,6 +56,18 @@ def check_first(conf: Conf) -> str | None:
 
 
 def check(conf: Conf) -> str | None:
+    if "group" in conf and "rules" in conf:
+        return "group and rules cannot be specified at the same time"
     keys = [rule["key"] for rule in conf.get("rules", ())]
     twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
-    return None if twice is None else f"duplicate key '{twice}' in rules"
+    if twice is not None:
+        return f"duplicate key '{twice}' in rules"
+    interval = conf.get("sync_interval", _AT_ONCE)
+    if conf.get("policy", "local") == "local" or interval == _AT_ONCE:
+        return None
+    if interval < _SHORTEST:
+        return f"sync_interval should not be smaller than {_SHORTEST}"
+    window = conf.get("time_window")
+    if isinstance(window, int) and interval > window:
+        return "sync_interval should be smaller than time_window"
+    return None

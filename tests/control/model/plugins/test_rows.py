@@ -56,6 +56,28 @@ def test_consumers_say_what_they_are_known_by(name: str, conf: dict[str, Any], e
     assert f"err: {error}" in str(refusal.value)
 
 
+_REDIS = {"policy": "redis", "redis_host": "ho"}
+
+
+@pytest.mark.parametrize(
+    ("conf", "error"),
+    [
+        ({"count": 1, "time_window": 1, "sync_interval": 0.05, **_REDIS},
+         "sync_interval should not be smaller than 0.1"),
+        ({"count": 1, "time_window": 1, "sync_interval": 2, **_REDIS},
+         "sync_interval should be smaller than time_window"),
+        ({"count": 1, "time_window": "$http_window", "sync_interval": 2, **_REDIS}, None),
+        ({"count": 1, "time_window": 1, "sync_interval": -1, **_REDIS}, None),
+        ({"count": 1, "time_window": 1, "sync_interval": 0.05}, None),
+        ({"group": "g", "rules": [{"count": 1, "time_window": 1, "key": "a"}]},
+         "group and rules cannot be specified at the same time"),
+        ({"rules": [{"count": 1, "time_window": 1, "key": "a"}] * 2}, "duplicate key 'a' in rules"),
+    ],
+)  # fmt: skip
+def test_limit_count_says_what_does_not_go_together(conf: dict[str, Any], error: str | None) -> None:
+    assert PLUGINS["limit-count"].problem(conf, "route", PLUGINS) == error
+
+
 @pytest.mark.parametrize(
     "name", ["mqtt-proxy", "ip-restriction", "limit-conn", "traffic-split", "prometheus", "syslog"]
 )
