@@ -10,7 +10,7 @@ ONLY ?=
 # What a fresh Debian 12 needs. python3-bpfcc is BCC (never PyPI's `bcc`); the headers serve it at run time.
 PACKAGES := python3 python3-venv python3-bpfcc linux-headers-$(shell dpkg --print-architecture 2>/dev/null || echo amd64) \
 	bpftool clang clang-format libc6-dev etcd-server nginx-light iproute2 nftables ethtool tcpdump tshark curl wrk iperf3 iputils-ping \
-	procps haproxy vagrant wget gcc python3-dev $(if $(shell command -v npm),,nodejs npm)
+	procps haproxy redis-server vagrant wget gcc python3-dev $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: help setup run test bench lint format clean
 

@@ -40,6 +40,9 @@ TOTALS = (
     "outbox_delivered",  # log entries and mirrored requests that arrived
     "outbox_failed",  # that did not, at the last try
     "outbox_dropped",  # for want of room
+    "redis_asked",  # questions about counts that all gateways share
+    "redis_failed",  # that Redis did not answer
+    "redis_refused",  # that it was not asked: too many waited, or it had just failed
     "tally_evicted",  # keys of limits that made room for others: their limits began anew
     "compression_declined",  # answers that went uncompressed for want of memory
     "splices_asked",  # connections that the node was asked to splice
@@ -59,6 +62,7 @@ GAUGES = (
     "upstream_active",
     "upstream_idle",
     "outbox_pending",
+    "redis_waiting",
     "revision",
     "rejected_objects",
     "panics",

@@ -44,6 +44,9 @@ _TOTALS = {
     "outbox_delivered": ("unilb_outbox_delivered_total", "Log entries and mirrored requests that arrived."),
     "outbox_failed": ("unilb_outbox_failed_total", "Log entries and mirrored requests lost after the last try."),
     "outbox_dropped": ("unilb_outbox_dropped_total", "Log entries and mirrored requests dropped: too many waited."),
+    "redis_asked": ("unilb_redis_questions_total", "Questions about limits whose counts stand in Redis."),
+    "redis_failed": ("unilb_redis_failed_total", "Of those, the ones that Redis did not answer."),
+    "redis_refused": ("unilb_redis_refused_total", "Of those, not asked: too many waited, or Redis had just failed."),
     "tally_evicted": ("unilb_tally_evicted_total", "Keys of limits forgotten early: their table was full."),
     "compression_declined": (
         "unilb_compression_declined_total",
@@ -59,6 +62,7 @@ _TOTALS = {
 }
 _PER_WORKER = {
     "outbox_pending": ("unilb_outbox_pending", "Deliveries that wait."),
+    "redis_waiting": ("unilb_redis_waiting", "Questions that wait for a connection to Redis."),
     "revision": ("unilb_config_revision", "Store revision the worker routes by."),
     "panics": (
         "unilb_upstreams_in_panic",

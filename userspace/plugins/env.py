@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from userspace.plugins.compression import Coders
 from userspace.plugins.consumers import Consumers
+from userspace.plugins.counting import Counts
 from userspace.plugins.jobs import Job
 from userspace.tally import Tally
 
@@ -72,8 +73,8 @@ Told = Callable[[bytes | None], None]
 class Env:
     """`consumers` and `metadata(plugin)` are those of the present configuration: ask each time. `clock` is monotonic,
     `now` the time of day, both in seconds. `draw` is a random number in [0, 1). `https_port` is where
-    clients find us over TLS; None: 443, or nowhere. `tally` holds what all workers count together, `coders` what
-    compresses answers. `service_name(id)`:
+    clients find us over TLS; None: 443, or nowhere. `tally` holds what all workers count together, `counts`
+    asks the servers that all gateways count in, `coders` is what compresses answers. `service_name(id)`:
     "" for a service without one. `extra_labels`: the variables behind what the operator adds to the labels of the
     meter's three metrics, in their order. `metrics` has somebody told what the node counts, within a second or so."""
 
@@ -85,6 +86,7 @@ class Env:
     extra_labels: tuple[tuple[str, ...], ...] = ((), (), ())
     metrics: Callable[[Told], None] | None = None
     outbox: Outbox | None = None
+    counts: Counts | None = None
     tally: Tally = field(default_factory=Tally)
     coders: Coders = field(default_factory=Coders)
     clock: Callable[[], float] = time.monotonic

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -10,21 +11,17 @@ from userspace.http.request import Request
 from userspace.plugins.outcome import Reply
 from userspace.plugins.page import page
 from userspace.plugins.template import Template
+from userspace.routing.expr import to_number
 
-LOCAL: Final = "local"
-
-
-def unserved_policy(conf: Mapping[str, Any]) -> str | None:
-    """Why counts of this configuration can not be kept: they are to stand in a Redis server."""
-    policy = conf.get("policy", LOCAL)
-    return None if policy == LOCAL else f'property "policy": "{policy}" not served by unilb'
+_WHERE: Final = ("redis_", "sentinel_")
 
 
 def scope(conf: Mapping[str, Any]) -> str:
     """Return what the counts of one configuration stand under: the object that it is part of, and what it says. So they
-    outlive other changes of the object, and two routes of a service count together, as in APISIX."""
+    outlive other changes of the object, and two routes of a service count together, as in APISIX. How a Redis server is
+    reached says nothing of what is counted: gateways that reach it in other ways count together."""
     meta = conf.get("_meta") or {}
-    said = {name: value for name, value in conf.items() if name != "_meta"}
+    said = {name: value for name, value in conf.items() if name != "_meta" and not name.startswith(_WHERE)}
     digest = blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
     return f"{meta.get('parent', '')}:{digest}"
 
@@ -67,11 +64,8 @@ class Amount:
         """The number; None where the variables make none."""
         if self._template is None:
             return self._number
-        try:
-            number = float(self._template.fill(request))
-        except ValueError:
-            return None
-        if number != number or number in (float("inf"), float("-inf")):
+        number = to_number(self._template.fill(request))
+        if number is None or not isfinite(number):
             return None
         return int(number) if number == int(number) else number
 

@@ -36,15 +36,21 @@ class Wait:
     reply: Reply | None = None
 
 
-Answered = Callable[[Reply], None]
+Answered = Callable[[Any], None]
+
+
+def _as_it_is(answer: Any) -> "Outcome":
+    outcome: Outcome = answer
+    return outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Wait until somebody else has the answer: `begin` asks, and has called back once by and by, never at once. Whoever
-    is asked answers within a time of its own."""
+    """Wait until somebody else has the answer: `begin` asks, and has called back once, at once or by and by. Whoever is
+    asked answers within a time of its own. `then` decides by the answer; by itself that is what is decided."""
 
     begin: Callable[[Answered], None]
+    then: Callable[[Any], "Outcome"] = _as_it_is
 
 
 Outcome = Reply | Wait | Asked | None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from typing import Any
 
 from control.model.consumer import Consumer
 from userspace.http.body_variables import BodyWanted
@@ -12,7 +13,7 @@ from userspace.plugins.response import Response
 from userspace.plugins.summary import Summary
 from userspace.routing.expr import Condition
 
-Decision = Generator[Wait | Asked, Reply | None, Reply | None]
+Decision = Generator[Wait | Asked, Any, Reply | None]
 """Yields each time a filter has to wait, and is sent what was asked for; its value is the answer, or None to go on."""
 
 ForConsumer = Callable[[Consumer], Chain | Reply]
@@ -80,16 +81,15 @@ class Run:
             if step.condition is not None and not holds(step.condition, request):
                 continue
             outcome: Outcome = getattr(step.filter, phase)(request)
+            while outcome is not None and type(outcome) is not Reply:
+                if type(outcome) is Wait:
+                    yield outcome
+                    outcome = outcome.reply
+                else:
+                    assert type(outcome) is Asked
+                    outcome = outcome.then((yield outcome))
             if outcome is None:
                 continue
-            if type(outcome) is Wait:
-                yield outcome
-                outcome = outcome.reply
-                if outcome is None:
-                    continue
-            elif type(outcome) is Asked:
-                outcome = yield outcome
-            assert isinstance(outcome, Reply)
             if step.answer is not None and outcome.status >= 400:
                 body, kind = step.answer
                 kept = tuple(pair for pair in outcome.headers if pair[0].lower() != b"content-type")

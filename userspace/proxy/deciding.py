@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from userspace.plugins.outcome import FAILED, Asked, Reply
 from userspace.plugins.run import Decision
@@ -23,7 +23,7 @@ class Deciding:
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
 
-    def go_on(self, asked: Reply | None = None) -> None:
+    def go_on(self, asked: Any = None) -> None:
         """Up to the next wait, or the end. `asked`: what somebody else answered."""
         self._timer = None
         if self._is_over:

@@ -36,6 +36,7 @@ from userspace.proxy.node_metrics import NodeMetrics, measure
 from userspace.proxy.observations import Observations
 from userspace.proxy.outbox import Outbox
 from userspace.proxy.privileges import PrivilegeError, drop_to, forbid_new, raise_descriptor_limit, user_ids
+from userspace.proxy.redis_counts import RedisCounts
 from userspace.proxy.shared import Shared
 from userspace.proxy.splicing import Splicing
 from userspace.proxy.wheel import Wheel
@@ -72,7 +73,9 @@ class Worker:
         env = self._env = Env(tally=Tally(tally_fd), https_port=settings.https_port or port_of(tls_fds))
         self._router = Router(here, env, self._trouble, settings.router, settings.splice)
         self._shared = Shared(loop, settings, self._router, log, self._wheel)
-        self._outbox = env.outbox = Outbox(loop, self._shared.naming, self._trouble, settings.trusted_certificates)
+        naming, authorities = self._shared.naming, settings.trusted_certificates
+        self._outbox = env.outbox = Outbox(loop, naming, self._trouble, authorities)
+        self._counts = env.counts = RedisCounts(loop, naming, self._trouble, authorities)
         self._expiry = measure(env, self._shared.counters.http, settings)
         self._metrics = NodeMetrics(loop, lambda: self._wire)
         env.metrics = self._metrics.ask
@@ -107,6 +110,7 @@ class Worker:
         self._loop.call_later(REPORT_SECONDS, self._tick)
         await self.stopped.wait()
         await self._outbox.close(FAREWELL_SECONDS)
+        await self._counts.close(FAREWELL_SECONDS)
         self._wheel.stop()
         self._log.close()
 
@@ -214,6 +218,10 @@ class Worker:
         totals["outbox_delivered"], totals["outbox_failed"] = outbox.delivered, outbox.failed
         totals["outbox_dropped"] = outbox.dropped
         gauges["outbox_pending"] = outbox.pending
+        counts = self._counts
+        totals["redis_asked"], totals["redis_failed"] = counts.asked, counts.failed
+        totals["redis_refused"] = counts.refused
+        gauges["redis_waiting"] = counts.waiting
         totals["tally_evicted"] = self._env.tally.evicted
         totals["compression_declined"] = self._env.coders.declined
         counters = shared.counters.report(self._loop.time(), self._expiry)

@@ -1,5 +1,7 @@
 """Counters in Redis: the fields that a plugin's `policy` demands."""
 
+from typing import Final
+
 from control.model.terms import Schema, choice, flag, integer, items, needs, record, text
 
 _KEPT_REDIS: Schema = {
@@ -17,7 +19,7 @@ REDIS: Schema = {
     "redis_ssl_verify": flag(False),
     **_KEPT_REDIS,
 }
-_REDIS_CLUSTER: Schema = {
+REDIS_CLUSTER: Schema = {
     "redis_password": text(0),
     "redis_cluster_nodes": items(text(2, 100), 1),
     "redis_cluster_name": text(),
@@ -26,7 +28,7 @@ _REDIS_CLUSTER: Schema = {
     "redis_timeout": integer(1, default=1000),
     **_KEPT_REDIS,
 }
-_REDIS_SENTINEL: Schema = {
+REDIS_SENTINEL: Schema = {
     "redis_sentinels": items(record({"host": text(2), "port": integer(1, 65535)}, ["host", "port"], closed=True), 1),
     "redis_master_name": text(1),
     "redis_role": choice("master", "slave", default="master"),
@@ -40,6 +42,9 @@ _REDIS_SENTINEL: Schema = {
     "redis_keepalive_timeout": integer(1, default=60000),
 }
 
+BY_POLICY: Final = {"redis": REDIS, "redis-cluster": REDIS_CLUSTER, "redis-sentinel": REDIS_SENTINEL}
+"""The fields of each policy. They stand in branches of the schema, so whoever uses them fills their defaults in."""
+
 
 def _policy(name: str) -> Schema:
     return {"properties": {"policy": {"enum": [name]}}}
@@ -50,12 +55,12 @@ def redis_if(sentinel: bool = False, more: Schema | None = None) -> Schema:
     more = more or {}
     cluster: Schema = {
         "if": _policy("redis-cluster"),
-        "then": {"properties": {**_REDIS_CLUSTER, **more}, **needs("redis_cluster_nodes", "redis_cluster_name")},
+        "then": {"properties": {**REDIS_CLUSTER, **more}, **needs("redis_cluster_nodes", "redis_cluster_name")},
     }
     if sentinel:
         cluster["else"] = {
             "if": _policy("redis-sentinel"),
-            "then": {"properties": _REDIS_SENTINEL, **needs("redis_sentinels", "redis_master_name")},
+            "then": {"properties": REDIS_SENTINEL, **needs("redis_sentinels", "redis_master_name")},
         }
     return {
         "if": _policy("redis"),

@@ -1,15 +1,18 @@
 """limit-count: so many requests in a window of time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from userspace.http.request import Request
+from userspace.plugins.counting import servers_of
+from userspace.plugins.delayed_windows import DelayedWindows
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
-from userspace.plugins.limit import Amount, Key, refusal, scope, unserved_policy
+from userspace.plugins.limit import Amount, Key, refusal, scope
 from userspace.plugins.outcome import Outcome, Reply
+from userspace.plugins.page import page
+from userspace.plugins.quota import LocalWindows, Quota, RemoteWindows, Windows
 from userspace.plugins.response import Response
-from userspace.tally import Numbers
 
 _HEADERS: Final = (
     ("limit_header", "X-RateLimit-Limit"),
@@ -17,6 +20,8 @@ _HEADERS: Final = (
     ("reset_header", "X-RateLimit-Reset"),
 )
 _FAILED: Final = Reply.json(500, {"error_msg": "failed to limit count"})
+_NO_RULE: Final = page(500)
+_AT_ONCE: Final = -1
 
 
 class Rule(NamedTuple):
@@ -28,12 +33,13 @@ class Rule(NamedTuple):
     prefix: str | None
 
 
-class Quota(NamedTuple):
-    """What is left of one window: `reset` in seconds from now."""
+class Use(NamedTuple):
+    """A rule and what it says of one request."""
 
-    limit: float
-    remaining: float
-    reset: float
+    rule: Rule
+    key: str
+    most: float
+    window: float
 
 
 class LimitCount(Filter):
@@ -44,48 +50,47 @@ class LimitCount(Filter):
         group = conf.get("group")
         self._scope = f"limit-count:{group if group is not None else scope(conf)}"
         self._refusal = refusal(conf)
-        self._is_sliding = conf.get("window_type") == "sliding"
         self._has_rules = "rules" in conf
         self._rules = tuple(_rules(conf))
-
-    @classmethod
-    def unserved(cls, conf: Mapping[str, Any]) -> str | None:
-        return unserved_policy(conf)
+        self._windows = _windows(conf, env)
+        self._failed = None if conf["allow_degradation"] else _FAILED
 
     def access(self, request: Request) -> Outcome:
-        is_limited = False
+        uses = []
         for rule in self._rules:
             key = rule.key.found(request) if self._has_rules else rule.key.of(request)
             count, window = rule.most.of(request), rule.window.of(request)
-            if key is None or count is None or window is None or count <= 0 or window <= 0:
+            if key is None or count is None or window is None:
                 continue
-            is_limited = True
-            quota = self._take(f"{self._scope}:{key}:{count}:{window}", count, window)
-            self._show(request, rule, quota)
-            if quota.remaining < 0:
-                return self._refusal
-        return None if is_limited or self.conf["allow_degradation"] else _FAILED
+            if count <= 0 or window <= 0:
+                return _NO_RULE  # variables say so; APISIX fails there, whatever `allow_degradation` says
+            uses.append(Use(rule, f"{self._scope}:{key}:{count}:{window}", count, window))
+        if not uses:
+            return None if self.conf["allow_degradation"] else _NO_RULE
+        return self._limited(request, uses, 0)
 
     def header_filter(self, request: Request, response: Response) -> None:
         for name, value in request.state.get(self.NAME, ()):
             response.set_header(name, value)
 
-    def _take(self, key: str, count: float, window: float) -> Quota:
-        """Count one request."""
-        env = self.env
-        now = env.clock()
-        if self._is_sliding:
-            return _slide(env, key, count, window, now)
-        left: list[float] = []
+    def close(self) -> None:
+        self._windows.close()
 
-        def one_more(numbers: Numbers | None) -> tuple[Numbers, float]:
-            used, ends = (numbers[0] + 1, numbers[1]) if numbers is not None else (1.0, now + window)
-            left[:] = used, ends
-            return (used, ends, 0.0), ends
+    def _limited(self, request: Request, uses: Sequence[Use], at: int) -> Outcome:
+        """Count one request under each of `uses` from `at` on, until one is used up."""
+        rule, key, most, window = uses[at]
 
-        env.tally.change(key, now, one_more)
-        used, ends = left
-        return Quota(count, count - used, -int(-(ends - now) // 1))
+        def then(quota: Quota | None) -> Outcome:
+            if quota is None:
+                if self._failed is not None:
+                    return self._failed
+            else:
+                self._show(request, rule, quota)
+                if quota.remaining < 0:
+                    return self._refusal
+            return self._limited(request, uses, at + 1) if at + 1 < len(uses) else None
+
+        return self._windows.take(key, most, window, then)
 
     def _show(self, request: Request, rule: Rule, quota: Quota) -> None:
         if not self.conf["show_limit_quota_header"]:
@@ -113,24 +118,10 @@ def _rules(conf: Mapping[str, Any]) -> list[Rule]:
     ]
 
 
-def _slide(env: Env, key: str, count: float, window: float, now: float) -> Quota:
-    """The window slides: of the fixed window before this one that share counts which it still covers. A request that is
-    refused is not counted."""
-    found: list[float] = []
-
-    def one_more(numbers: Numbers | None) -> tuple[Numbers, float]:
-        number = now // window
-        before, used, last = numbers if numbers is not None else (0.0, 0.0, number)
-        if last != number:
-            before, used = (used, 0.0) if last == number - 1 else (0.0, 0.0)
-        share = 1 - now % window / window
-        left = count - before * share - used
-        if left >= 1:
-            used += 1
-            found[:] = left - 1, window - now % window
-        else:
-            found[:] = -1, window - now % window
-        return (before, used, number), (number + 2) * window
-
-    env.tally.change(key, now, one_more)
-    return Quota(count, found[0] // 1, -int(-found[1] // 1))
+def _windows(conf: Mapping[str, Any], env: Env) -> Windows:
+    servers, is_sliding = servers_of(conf), conf.get("window_type") == "sliding"
+    if servers is None:
+        return LocalWindows(env, is_sliding)
+    remote = RemoteWindows(env, servers, is_sliding)
+    interval: float = conf.get("sync_interval", _AT_ONCE)
+    return remote if interval == _AT_ONCE else DelayedWindows(env, remote, interval)

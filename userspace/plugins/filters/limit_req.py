@@ -1,16 +1,19 @@
 """limit-req: so many requests per second, by a leaky bucket: what is early waits, what is far too early is refused."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
 from userspace.http.request import Request
+from userspace.plugins.count_scripts import BUCKET
+from userspace.plugins.counting import Answer, bounded, servers_of
 from userspace.plugins.env import Env
 from userspace.plugins.filter import Conf, Filter
-from userspace.plugins.limit import Key, refusal, scope, unserved_policy
-from userspace.plugins.outcome import Outcome, Wait
+from userspace.plugins.limit import Key, refusal, scope
+from userspace.plugins.outcome import Answered, Asked, Outcome, Wait
+from userspace.plugins.page import page
 from userspace.tally import Numbers
 
 LEAST_WAIT = 0.001  # seconds
+_FAILED: Final = page(500)
 
 
 class LimitReq(Filter):
@@ -23,14 +26,27 @@ class LimitReq(Filter):
         self._rate: float = conf["rate"]
         self._burst: float = conf["burst"]
         self._refusal = refusal(conf)
-
-    @classmethod
-    def unserved(cls, conf: Mapping[str, Any]) -> str | None:
-        return unserved_policy(conf)
+        self._servers = servers_of(conf)
 
     def access(self, request: Request) -> Outcome:
-        now = self.env.clock()
-        excess = self._excess(f"{self._scope}:{self._key.of(request)}", now)
+        key = f"{self._scope}:{self._key.of(request)}"
+        if self._servers is not None:
+            return Asked(lambda answered: self._ask(key, answered), self._answered)
+        return self._decided(self._excess(key, self.env.clock()))
+
+    def _ask(self, key: str, answered: Answered) -> None:
+        counts = self.env.counts
+        if counts is None or self._servers is None:
+            answered(None)
+            return
+        counts.ask(self._servers, BUCKET, bounded(key), (f"{self._rate:.17g}", f"{self._burst:.17g}"), answered)
+
+    def _answered(self, answer: Answer) -> Outcome:
+        if answer is None:
+            return None if self.conf["allow_degradation"] else _FAILED
+        return self._decided(float(answer[1])) if answer[0] else self._refusal
+
+    def _decided(self, excess: float) -> Outcome:
         if excess > self._burst:
             return self._refusal
         delay = excess / self._rate

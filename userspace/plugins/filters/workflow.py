@@ -41,16 +41,6 @@ class Workflow(Filter):
             for number, rule in enumerate(conf["rules"])
         ]
 
-    @classmethod
-    def unserved(cls, conf: Mapping[str, Any]) -> str | None:
-        for rule in conf["rules"]:
-            name, *rest = rule["actions"][0]
-            limit = _LIMITS.get(name)
-            why = limit.unserved(rest[0] if rest else {}) if limit is not None else None
-            if why is not None:
-                return f"action [{name}]: {why}"
-        return None
-
     def access(self, request: Request) -> Outcome:
         for case, action in self._rules:
             if case is None or case(request):
@@ -69,6 +59,11 @@ class Workflow(Filter):
         action = request.state.get(self.NAME)
         if isinstance(action, LimitConn):
             action.log(request, summary)
+
+    def close(self) -> None:
+        for _, action in self._rules:
+            if isinstance(action, Filter):
+                action.close()
 
 
 def _action(action: list[Any], env: Env, parent: str) -> Reply | LimitConn | LimitCount | LimitReq:

@@ -1,8 +1,10 @@
 from typing import Any
 
 from tests.requests import request
+from tests.userspace.plugins.counts import Counts
 from userspace.http.request import Request
 from userspace.plugins.chain import build_chain
+from userspace.plugins.count_scripts import ENTER, LEAVE
 from userspace.plugins.env import Env
 from userspace.plugins.filters.limit_conn import LimitConn
 from userspace.plugins.outcome import Outcome, Reply, Wait
@@ -60,3 +62,34 @@ def test_rules_count_apart_and_nobody_else_passes() -> None:
     assert isinstance(begin(filter, "user: a")[1], Reply)
     reply = begin(filter)[1]
     assert isinstance(reply, Reply) and reply.status == 500
+
+
+def test_a_limit_of_nothing_is_an_error_in_any_case() -> None:
+    filter = limit(rules=[{"conn": "${http_most}", "burst": 0, "key": "${http_user}"}], allow_degradation=True)
+    reply = begin(filter, "user: a", "most: 0")[1]
+    assert isinstance(reply, Reply) and reply.status == 500
+    assert begin(filter, "user: a", "most: many")[1] is None
+
+
+def test_places_in_redis_are_given_back_and_who_gets_no_answer_fails_or_passes() -> None:
+    counts = Counts([1, 1], [1, 2], [0, 3], [1])
+    conf = {"conn": 1, "burst": 1, "key": "remote_addr", "policy": "redis", "redis_host": "127.0.0.1", "key_ttl": 60}
+
+    def made(**more: Any) -> LimitConn:
+        plugin = {"default_conn_delay": 0.5, **conf, **more}
+        filter = build_chain({"limit-conn": plugin}, Env(counts=counts)).steps[0].filter
+        assert isinstance(filter, LimitConn)
+        return filter
+
+    filter = made()
+    begun = [begin(filter) for _ in range(3)]
+    first, second, refused = (counts.decide(outcome) for _, outcome in begun)
+    assert (first, second) == (None, Wait(0.5)) and isinstance(refused, Reply) and refused.status == 503
+    for one, _ in begun:
+        filter.log(one, summary())
+    assert [script for script, _, _ in counts.asked] == [ENTER] * 3 + [LEAVE] * 2
+    assert counts.asked[0][2][:2] == ("2", "60")
+    counts.answers.clear()
+    failed = counts.decide(begin(filter)[1])
+    assert isinstance(failed, Reply) and failed.status == 500
+    assert counts.decide(begin(made(allow_degradation=True))[1]) is None

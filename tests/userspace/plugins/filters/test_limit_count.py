@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from tests.requests import request
+from tests.userspace.plugins.counts import Counts
 from userspace.http.request import Request
 from userspace.plugins.chain import build_chain
 from userspace.plugins.env import Env
@@ -100,6 +101,74 @@ def test_a_sliding_window_counts_what_it_still_covers_of_the_one_before() -> Non
     assert [status(filter) for _ in range(3)] == [200, 200, 503]
 
 
-@pytest.mark.parametrize("policy", ["redis", "redis-cluster", "redis-sentinel"])
-def test_other_policies_are_refused_by_name(policy: str) -> None:
-    assert LimitCount.unserved({"policy": policy}) is not None and LimitCount.unserved({}) is None
+RULES = [{"count": "${http_most ?? 2}", "time_window": 60, "key": "${http_user}"}]
+
+
+@pytest.mark.parametrize(
+    ("conf", "fields"),
+    [
+        ({"rules": RULES}, ["user: jack", "most: many"]),
+        ({"rules": RULES}, ["project: p"]),
+        ({"count": "$http_most"}, []),
+        ({"time_window": "$http_most"}, ["most: 1m"]),
+    ],
+)
+def test_where_no_rule_has_a_number_nobody_passes_unless_limits_may_be_missed(
+    conf: dict[str, Any], fields: list[str]
+) -> None:
+    reply = limit(**conf).access(request("GET", "/", *fields))
+    assert isinstance(reply, Reply) and reply.status == 500 and b"<h1>500 Internal Server Error</h1>" in reply.body
+    assert limit(**conf, allow_degradation=True).access(request("GET", "/", *fields)) is None
+
+
+def test_a_rule_without_a_number_is_passed_over_where_another_has_one() -> None:
+    rules = [*RULES, {"count": 1, "time_window": 60, "key": "${http_host}"}]
+    filter = limit(rules=rules)
+    assert [status(filter, request("GET", "/", "user: jack", "most: many")) for _ in range(2)] == [200, 503]
+
+
+@pytest.mark.parametrize("number", ["0", "-1"])
+def test_a_limit_of_nothing_is_an_error_in_any_case(number: str) -> None:
+    one = request("GET", "/", "user: jack", f"most: {number}")
+    assert status(limit(rules=RULES, allow_degradation=True), one) == 500
+
+
+def redis(counts: Counts, **conf: Any) -> LimitCount:
+    return limit(Env(counts=counts), **{"policy": "redis", "redis_host": "127.0.0.1", **conf})
+
+
+def test_counts_in_redis_are_asked_for_and_shown() -> None:
+    counts = Counts([1, 59_990], [3, 59_990])
+    filter = redis(counts)
+    one, response = request(), Response(200, [], False)
+    assert counts.decide(filter.access(one)) is None
+    filter.header_filter(one, response)
+    assert dict(response.headers) == {
+        b"X-RateLimit-Limit": b"2",
+        b"X-RateLimit-Remaining": b"1",
+        b"X-RateLimit-Reset": b"59.99",
+    }
+    refused = counts.decide(filter.access(request()))
+    assert isinstance(refused, Reply) and refused.status == 503
+
+
+def test_each_rule_is_asked_for_until_one_is_used_up() -> None:
+    rules = [{"count": 1, "time_window": 60, "key": f"${{http_{name}}}"} for name in "abc"]
+    counts = Counts([1, 60_000], [2, 60_000])
+    refused = counts.decide(redis(counts, rules=rules).access(request("GET", "/", "a: 1", "b: 1", "c: 1")))
+    assert isinstance(refused, Reply) and len(counts.asked) == 2
+
+
+def test_while_redis_does_not_answer_a_request_fails_or_passes_as_configured() -> None:
+    counts = Counts()
+    reply = counts.decide(redis(counts).access(request()))
+    assert isinstance(reply, Reply) and (reply.status, reply.body) == (500, b'{"error_msg":"failed to limit count"}\n')
+    assert counts.decide(redis(counts, allow_degradation=True).access(request())) is None
+
+
+def test_with_an_interval_what_is_known_decides_and_what_is_over_tells_redis() -> None:
+    counts = Counts([0, 60_000])
+    filter = redis(counts, sync_interval=1)
+    assert counts.decide(filter.access(request())) is None and filter.access(request()) is None
+    filter.close()
+    assert [arguments[0] for _, _, arguments in counts.asked] == ["0", "2"]

@@ -1,6 +1,7 @@
 from typing import Any
 
 from tests.requests import request
+from tests.userspace.plugins.counts import Counts
 from userspace.plugins.chain import build_chain
 from userspace.plugins.env import Env
 from userspace.plugins.filters.limit_req import LimitReq
@@ -40,5 +41,18 @@ def test_the_bucket_runs_empty_at_the_rate_and_a_refused_request_is_not_in_it() 
     assert outcomes(filter, 2) == [None, Wait(0.5)]
 
 
-def test_a_redis_server_is_refused_by_name() -> None:
-    assert LimitReq.unserved({"policy": "redis"}) is not None
+def test_a_bucket_in_redis_decides_and_who_gets_no_answer_fails_or_passes() -> None:
+    counts = Counts([1, b"0.5"], [0, b"2"])
+    conf = {"rate": 2, "burst": 1, "key": "remote_addr", "policy": "redis", "redis_host": "127.0.0.1"}
+
+    def decided(**more: Any) -> Outcome:
+        filter = build_chain({"limit-req": {**conf, **more}}, Env(counts=counts)).steps[0].filter
+        assert isinstance(filter, LimitReq)
+        return counts.decide(filter.access(request()))
+
+    assert decided() == Wait(0.25)
+    refused, failed = decided(), decided()
+    assert isinstance(refused, Reply) and refused.status == 503
+    assert isinstance(failed, Reply) and failed.status == 500 and b"<h1>500 " in failed.body
+    assert decided(allow_degradation=True) is None
+    assert counts.asked[0][2] == ("2", "1")

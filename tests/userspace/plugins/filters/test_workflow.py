@@ -1,13 +1,15 @@
 from typing import Any
 
 from tests.requests import request
+from tests.userspace.plugins.counts import Counts
 from userspace.plugins.chain import build_chain
 from userspace.plugins.env import Env
 from userspace.plugins.filters.workflow import Workflow
 from userspace.plugins.outcome import Reply
 from userspace.plugins.response import Response
 
-COUNT = ["limit-count", {"count": 1, "time_window": 60, "rejected_code": 429}]
+LIMIT = {"count": 1, "time_window": 60, "rejected_code": 429}
+COUNT = ["limit-count", LIMIT]
 
 
 def workflow(*rules: Any) -> Workflow:
@@ -41,7 +43,14 @@ def test_a_limit_counts_for_its_rule_alone_and_shows_its_quota() -> None:
     assert isinstance(reply, Reply) and reply.status == 429
 
 
-def test_an_action_that_needs_a_redis_server_is_refused_by_name() -> None:
-    rules = {"rules": [{"actions": [["limit-count", {"policy": "redis"}]]}]}
-    assert Workflow.unserved(rules) == 'action [limit-count]: property "policy": "redis" not served by unilb'
-    assert Workflow.unserved({"rules": [{"actions": [COUNT]}]}) is None
+def test_a_limit_of_an_action_may_stand_in_redis_and_ends_with_the_configuration() -> None:
+    counts = Counts([0, 60_000])
+    where = {"policy": "redis", "redis_host": "127.0.0.1", "sync_interval": 1}
+    rules = [{"actions": [["limit-count", {**LIMIT, **where}]]}]
+    filter = build_chain({"workflow": {"rules": rules}}, Env(counts=counts)).steps[0].filter
+    assert isinstance(filter, Workflow)
+    assert counts.decide(filter.access(request())) is None
+    refused = filter.access(request())
+    assert isinstance(refused, Reply) and refused.status == 429
+    filter.close()
+    assert [arguments[0] for _, _, arguments in counts.asked] == ["0", "1"]
