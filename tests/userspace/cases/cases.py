@@ -60,6 +60,8 @@ ANEW: Final = frozenset(
         *("plugin/limit-count-rules.t 16", "plugin/limit-count-rules.t 17", "plugin/limit-req2.t 7"),
     )
 )
+# Files whose test server empties Redis for each case.
+EMPTIED: Final = frozenset(("t/plugin/limit-count-redis.t", "t/plugin/limit-count-redis-cluster.t"))
 # A path in APISIX's conf/config.yaml -> the worker's setting of the same meaning.
 _SETTINGS: Final = {
     "apisix.router.http": "router",
@@ -105,6 +107,12 @@ class Unit:
     def counts(self) -> bool:
         """True when its cases limit: they want nothing counted under the same route by those of another file."""
         return any('"limit-' in str(step.get("body")) for case in self.cases for step in case.get("steps", ()))
+
+    @property
+    def policies(self) -> frozenset[str]:
+        """Those of Redis that its cases name."""
+        bodies = " ".join(str(step.get("body")) for case in self.cases for step in case.get("steps", ()))
+        return frozenset(re.findall(r'"policy":\s*"(redis(?:-\w+)?)"', bodies))
 
     def server(self, which: int) -> tuple[tuple[str, ...], bool]:
         """What the server of one of its cases is started with; a file is changed while it runs."""

@@ -15,11 +15,12 @@ from typing import Any
 from control.model.keys import CONFIGURATION
 from tests.control.admin.apisix_cases import KEY
 from tests.userspace.cases.cases import Profile
+from tests.userspace.cases.redis_servers import ENVIRONMENT as REDIS_NODES
 
 GATEWAY_TLS = "127.0.0.1:1994"
 GATEWAY, ADMIN, CONTROL, METRICS = "127.0.0.1:1984", "127.0.0.1:9180", "127.0.0.1:9090", "127.0.0.1:9091"
 # What APISIX's own test server has in its environment.
-ENVIRONMENT = {"test_auth": "authone"}
+ENVIRONMENT = {"test_auth": "authone", **REDIS_NODES}
 # Seconds for a start, and for a change to be in force in all workers, on a busy machine too.
 PATIENCE = 60.0
 # In which a file that changed has been looked at.

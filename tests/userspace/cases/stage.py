@@ -12,13 +12,15 @@ from tests.userspace.cases import cases
 from tests.userspace.cases.cases import Profile, Unit
 from tests.userspace.cases.gateway import Ended, Gateway, NotServed, client_to, stored
 from tests.userspace.cases.place import furnish, upstream_servers
+from tests.userspace.cases.redis_servers import RedisServers
 
 
 class Stage:
     """The gateway of the moment. Its store is emptied before each unit."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, redis: RedisServers) -> None:
         self._folder = folder
+        self._redis = redis
         self._gateway: Gateway | None = None
         self._module: Any = replayer()
         self._module.etcd_op = stored
@@ -29,6 +31,8 @@ class Stage:
     def run(self, unit: Unit) -> None:
         """Replay a unit, and say of each case how it went."""
         is_clean = False
+        self._redis.start(unit.policies)
+        self._redis.flush()
         if unit.counts and self._has_counted:
             self.close()
         self._has_counted = unit.counts or (self._has_counted and self._gateway is not None)
@@ -38,6 +42,8 @@ class Stage:
             has_file = profile.file is not None
             if id_of(case) in cases.ANEW:
                 self.close()
+            if unit.file in cases.EMPTIED:
+                self._redis.flush()
             why = self._try(case, profile, not has_file and not is_clean)
             is_clean = is_clean or not has_file
             if why is not None and has_file and self._gateway is not None:
@@ -92,7 +98,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder))
         with upstream_servers(Path(folder)):
-            stage = Stage(Path(folder))
+            redis = RedisServers(Path(folder))
+            stage = Stage(Path(folder), redis)
             try:
                 for line in sys.stdin:
                     wanted = json.loads(line)
@@ -100,6 +107,7 @@ def main() -> None:
                     _say({"end": wanted["file"]})
             finally:
                 stage.close()
+                redis.close()
 
 
 if __name__ == "__main__":
