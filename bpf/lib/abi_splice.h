@@ -174,7 +174,8 @@ struct spliced_request {
 	__u16 status;
 	__u8 flags;
 	__u8 logged;
-	__u32 pad;
+	__u8 kind;
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct spliced_request) == 112, "abi");
 

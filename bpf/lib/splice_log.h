@@ -29,17 +29,19 @@ static __always_inline void request_note(u32 id, const struct splice *splice, st
 	told->answered_ns = splice->answered_ns;
 	told->begun_ns = splice->request_ns;
 	told->up = end - splice->mark_seq;
+	told->down = splice->bytes[DOWN] - splice->bytes_before;
+	told->answer = splice->end[DOWN] - splice->answer - !!(splice->flags & SPLICE_FIN_DOWN);
 	if (splice->kind == SPLICE_OPAQUE) {
 		told->begun_ns = splice->created_ns;
 		told->up = splice->bytes[UP];
+		told->answer = splice->bytes[DOWN];
 	}
-	told->down = splice->bytes[DOWN] - splice->bytes_before;
-	told->answer = splice->end[DOWN] - splice->answer - !!(splice->flags & SPLICE_FIN_DOWN);
 	told->first_us = splice->first_us;
 	told->status = splice->status;
 	told->flags = splice->flags;
 	told->logged = splice->logged;
-	told->pad = 0;
+	told->kind = splice->kind;
+	told->pad[0] = told->pad[1] = told->pad[2] = 0;
 }
 
 /* Tells it, with the first `len` bytes of the room, the next request's head. */

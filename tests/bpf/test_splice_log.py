@@ -90,7 +90,7 @@ def test_a_request_is_told_with_its_head_and_with_what_became_of_the_one_before(
     assert (up, down, answer) == (len(HEAD), len(RESPONSE), len(RESPONSE))
     assert began < begun < sent < done < over
     assert (sent - begun) // 1000 <= first_us + 1 and first_us <= (over - began) // 1000
-    assert struct.unpack_from("=HBBI", then, 104) == (200, 0, 2, 0)
+    assert struct.unpack_from("=HBBI", then, 104) == (200, 0, 2, Kind.GUARDED)
 
 
 def test_of_a_splice_that_is_not_logged_nothing_is_told(machine: Machine, told: Told) -> None:
@@ -187,7 +187,8 @@ def test_of_bytes_alone_the_end_is_told_with_what_passed(machine: Machine, told:
     machine.send(from_endpoint(payload=b"world!"))
     machine.send(from_client("R", seq=C_SEQ + 5))
     (ended,) = (figures(record) for record in told.records())
-    assert (ended.number, ended.begun_ns, ended.up, ended.down) == (0, 12345, 5, 6)
+    assert (ended.number, ended.begun_ns, ended.kind) == (0, 12345, Kind.OPAQUE)
+    assert (ended.up, ended.down, ended.answer) == (5, 6, 6)
 
 
 def test_a_full_ring_costs_the_line_and_not_the_request(machine: Machine, told: Told) -> None:
