@@ -59,6 +59,7 @@ class Settings:
     zone: str = ""  # where this gateway stands; "" = what its node object says
     show_upstream_status_in_response_header: bool = False  # X-APISIX-Upstream-Status with every answer, not only 5xx
     access_log: str = "-"  # a path, "-" for standard output, "syslog:server=HOST:PORT", "off"
+    access_log_spliced: bool = True  # so have requests that the kernel carries
     access_log_format: str = ""  # nginx's log_format; "apisix" for APISIX's; "" = an object of JSON
     expire_http_status: float = _number(0.0, 0, DAY)  # seconds after which a series that does not change is forgotten;
     expire_http_latency: float = _number(0.0, 0, DAY)  # those of plugin prometheus, by metric; 0 = never

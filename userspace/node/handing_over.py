@@ -8,10 +8,11 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from userspace.node import splice_plan, tcp_leg, windows
 from userspace.node.routes import Routes
-from userspace.node.splice_abi import Splice
+from userspace.node.splice_abi import STICKY, Splice
 from userspace.node.splice_accounts import SpliceAccounts
 from userspace.node.splice_guard import SpliceGuard
 from userspace.node.splice_held import Held
@@ -88,8 +89,11 @@ class HandingOver:
             peer, address = self._peers.of(client)
             legs = self._read(client, endpoint, peer)
             session = self._admit(*legs, asked)
-            account = self._accounts.of(asked.owner)
-            plan = Asked(asked.kind, asked.tail, asked.epoch, asked.guard)
+            log = asked.log
+            account = self._accounts.of(asked.owner, log.vpc_id if log is not None else None)
+            plan = Asked(asked.kind, asked.tail, asked.epoch, asked.guard, address)
+            if log is not None:
+                plan = replace(plan, logged=1 + STICKY.index(log.sticky), revision=log.revision)
             splice = splice_plan.splice(
                 *legs, plan, generation, account, time.monotonic_ns(), session.tunnel if session else None
             )

@@ -8,6 +8,8 @@ from enum import IntEnum, IntFlag
 
 from userspace.node.abi import Addr, Flow, be16
 
+# What the access log says of the session of a splice's client, by Splice.logged - 1.
+STICKY = (None, "valid", "none")
 LATENCY_BUCKETS = 16  # bucket n counts responses within 64 us << n, the last one all others
 SPLICE_EVENT_BYTES = 2048
 
@@ -122,7 +124,8 @@ class SplicedRequest(Structure):
         ("status", c_uint16),
         ("flags", c_uint8),
         ("logged", c_uint8),
-        ("pad", c_uint32),
+        ("kind", c_uint8),
+        ("pad", c_uint8 * 3),
     ]
 
 

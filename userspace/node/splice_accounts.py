@@ -13,6 +13,7 @@ log = logging.getLogger("unilb.splices")
 
 Owner = tuple[str, str, str]  # route, upstream, endpoint
 NOBODY: Owner = ("", "", "")
+Row = tuple[int, str, str, str, str | None]  # index, owner, the VPC of the endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +33,41 @@ class SpliceAccounts:
     which of them splices carry: one that none does is given out anew when there is no other."""
 
     def __init__(self, counts: Table, path: Path, in_use: Callable[[int], bool]) -> None:
+        self.on_new: Callable[[Row], None] | None = None  # told of each owner, before anything is counted for it
         self._counts = counts
         self._path = path
         self._in_use = in_use
         self._index: dict[Owner, int] = {}
+        self._vpc: dict[int, str] = {}
         self.overflowed = 0
-        for index, owner in self._stored():
+        for index, owner, vpc_id in self._stored():
             self._index[owner] = index
+            if vpc_id is not None:
+                self._vpc[index] = vpc_id
 
-    def of(self, owner: Owner) -> int:
-        """Return the owner's index."""
+    def of(self, owner: Owner, vpc_id: str | None = None) -> int:
+        """Return the owner's index. vpc_id: the endpoint's, for rows()."""
         known = self._index.get(owner)
-        if known is not None:
+        if known is not None and (vpc_id is None or self._vpc.get(known) == vpc_id):
             return known
-        index = self._free()
+        index = known if known is not None else self._free()
         if index is None:
             self.overflowed += 1
             return 0
-        self._counts.put_shares(index, bytes(SpliceCount()))
-        self._index[owner] = index
+        if known is None:
+            self._counts.put_shares(index, bytes(SpliceCount()))
+            self._index[owner] = index
+            self._vpc.pop(index, None)
+        if vpc_id is not None:
+            self._vpc[index] = vpc_id
         self._store()
+        if self.on_new is not None:
+            self.on_new((index, *owner, vpc_id))
         return index
+
+    def rows(self) -> list[Row]:
+        """Return who has which index."""
+        return [(index, *owner, self._vpc.get(index)) for owner, index in self._index.items()]
 
     def owner(self, index: int) -> Owner:
         return next((owner for owner, held in self._index.items() if held == index), NOBODY)
@@ -83,12 +98,13 @@ class SpliceAccounts:
                 return index
         return None
 
-    def _stored(self) -> Iterator[tuple[int, Owner]]:
+    def _stored(self) -> Iterator[tuple[int, Owner, str | None]]:
         try:
             rows = json.loads(self._path.read_text())
-            for index, route, upstream, endpoint in rows:
+            for index, route, upstream, endpoint, *rest in rows:
                 if isinstance(index, int) and 0 < index < self._counts.shape.max_entries:
-                    yield index, (str(route), str(upstream), str(endpoint))
+                    vpc_id = str(rest[0]) if rest and rest[0] is not None else None
+                    yield index, (str(route), str(upstream), str(endpoint)), vpc_id
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError) as error:
@@ -98,7 +114,7 @@ class SpliceAccounts:
         fresh = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps([[index, *owner] for owner, index in self._index.items()]))
+            fresh.write_text(json.dumps(self.rows()))
             fresh.replace(self._path)
         except OSError as error:
             log.warning("%s: %s: after a restart spliced requests are counted for nobody", self._path, error)

@@ -15,6 +15,8 @@ def adopt(table: SpliceTable, accounts: SpliceAccounts) -> Iterator[tuple[Held, 
     for id, splice in table.living():
         account = splice.account
         held = Held(id, splice.generation, Kind(splice.kind or Kind.OPAQUE), account, accounts.owner(account))
+        if splice.client_port:
+            held.address = abi.text(splice.client), splice.client_port
         yield held, _trouble(splice, held)
 
 

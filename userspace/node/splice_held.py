@@ -14,7 +14,7 @@ from userspace.node.splice_accounts import NOBODY, Owner
 class Held:
     """client: the socket that repeats the tail until the client has it; None afterwards. endpoint: the lease of a
     classic endpoint's leg. worker: who asked. note: what it wants to hear when the connection comes back. address: the
-    client's, as a TOA told it; None when an earlier node heard it."""
+    client's, as a TOA told it."""
 
     id: int
     generation: int

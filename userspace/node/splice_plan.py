@@ -17,12 +17,16 @@ _SAME = Option.TIMESTAMPS | Option.SACK
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a worker wants: tail in bytes. guard: the decision's, for Kind.GUARDED; epoch: under which it was made."""
+    """What a worker wants: tail in bytes. guard: the decision's, for Kind.GUARDED; epoch: under which it was made.
+    client: who is there, if not the peer. logged, revision: as in struct splice."""
 
     kind: Kind
     tail: int
     epoch: int
     guard: Guard
+    client: tuple[str, int] | None = None
+    logged: int = 0
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,14 @@ def splice(
         head=client.receive_next,
         account=account,
         epoch=asked.epoch,
+        revision=asked.revision,
+        logged=asked.logged,
         created_ns=now_ns,
         last_seen_ns=now_ns,
         guard=asked.guard,
     )
+    address, made.client_port = asked.client or client.peer
+    made.client = abi.addr(address)
     made.from_[0] = arriving(client)
     made.from_[1] = tunnel.reply if tunnel else arriving(endpoint)
     if tunnel:

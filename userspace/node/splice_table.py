@@ -118,9 +118,13 @@ class SpliceTable:
                 self._ends.delete(bytes(flow))
 
     def remove(self, id: int, splice: Splice) -> None:
-        """Take it away whole."""
+        """Take it away whole. What it has counted stays until the slot is used again, for who writes the access log."""
         self.detach(id, splice)
-        self.put(id, Splice(generation=splice.generation))
+        left = self.get(id)
+        if left.generation != splice.generation:
+            left = Splice(generation=splice.generation)
+        left.state = State.FREE
+        self.put(id, left)
         self._free.append(id)
 
     def block(self, number: int) -> Iterator[tuple[int, Splice]]:

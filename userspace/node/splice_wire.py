@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from userspace.node.splice_abi import Guard, Kind
+from userspace.node.splice_abi import STICKY, Guard, Kind
 
 MAX_BYTES = 65536
 MAX_CLIENT_BYTES = 1024
@@ -29,7 +29,8 @@ _ROOM = socket.CMSG_SPACE(8)  # for two descriptors
 @dataclass(frozen=True, slots=True)
 class SpliceRequest:
     """tail: bytes that the client will have been sent when the splice begins. owner: route, upstream, endpoint.
-    client: what the worker wants to hear again when the connection comes back."""
+    client: what the worker wants to hear again when the connection comes back. log: what the access log says of all
+    that the splice carries; None where it says nothing."""
 
     tag: int
     kind: Kind
@@ -38,6 +39,16 @@ class SpliceRequest:
     owner: tuple[str, str, str]
     guard: Guard
     client: Any
+    log: "Logged | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """revision: of the configuration that decided. sticky: one of splice_abi.STICKY. vpc_id: the endpoint's."""
+
+    revision: int
+    sticky: str | None
+    vpc_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,7 @@ def parse(datagram: bytes) -> SpliceRequest | Covered:
             owner=(_name(message["route"]), _name(message["upstream"]), _name(message["endpoint"])),
             guard=_guard(message["guard"]) if kind is Kind.GUARDED else Guard(),
             client=client,
+            log=_logged(message["log"]) if message.get("log") is not None else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Malformed(f"{type(error).__name__}: {error}", tag) from None
@@ -90,6 +102,13 @@ def _guard(doc: Mapping[str, Any]) -> Guard:
     hashes = [_number(text) for text in doc["hashes"]]
     guard.hashes[:] = hashes  # raises when there are not as many as there are attributes
     return guard
+
+
+def _logged(doc: Mapping[str, Any]) -> Logged:
+    sticky, vpc_id = doc["sticky"], doc["vpc_id"]
+    if sticky not in STICKY:
+        raise ValueError(f"{sticky!r} is no state of a session")
+    return Logged(_whole(doc["revision"], _U64), sticky, None if vpc_id is None else _name(vpc_id))
 
 
 def _number(text: str) -> int:

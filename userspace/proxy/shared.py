@@ -137,6 +137,12 @@ class Shared:
         server_address, server_port = transport.get_extra_info("sockname")[:2]
         return Peer(address, address.encode("ascii"), port, server_address, server_port, self.trusts(address))
 
+    def logged(self, revision: int, vpc_id: str | None, sticky: str | None = None) -> dict[str, object] | None:
+        """Return what the node is told of a connection that it may carry, for lines of the access log; None: none."""
+        if not self.log.enabled or not self.settings.access_log_spliced:
+            return None
+        return {"revision": revision, "vpc_id": vpc_id, "sticky": sticky}
+
     def set_staples(self, staples: Mapping[str, str]) -> None:
         """Staple these OCSP responses from now on, by ssl id, in base64; "" for none."""
         self._staples.update({id: b64decode(response) for id, response in staples.items()})

@@ -60,12 +60,16 @@ class _Held:
         if splicing is None or compiled is None or compiled.upstream is None or exchange.route is None:
             return False
         transports = [each for each in (client.transport, upstream.transport) if each is not None]
+        stick = exchange.stick
         question = {
             "tail": sum(map(len, self._tail)),
             "route": exchange.route.route.id,
             "upstream": compiled.upstream.id,
             "endpoint": upstream.pool.address,
             "client": client.facts,
+            "log": exchange.shared.logged(
+                exchange.revision, upstream.pool.endpoint.vpc_id, stick.state if stick is not None else None
+            ),
         }
         fds = [transport.get_extra_info("socket").fileno() for transport in transports]
         for transport in transports:

@@ -243,6 +243,7 @@ class StreamAccept(Accepted):
             "upstream": compiled.upstream.id,
             "endpoint": pool.address,
             "client": {"peer": [peer.address, peer.port, peer.server_address, peer.server_port]},
+            "log": self.shared.logged(self.shared.router.snapshot.revision, pool.endpoint.vpc_id),
         }
         theirs.splice = TunnelSplice(splicing, ours, theirs, facts, self._handed)
 

@@ -92,6 +92,7 @@ class Tunnel(Timed):
             "upstream": compiled.upstream.id,
             "endpoint": self._upstream.pool.address,
             "client": self._client.facts,
+            "log": exchange.shared.logged(exchange.revision, self._upstream.pool.endpoint.vpc_id),
         }
         theirs.splice = TunnelSplice(splicing, ours, theirs, facts, self._handed)
 

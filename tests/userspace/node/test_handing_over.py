@@ -19,12 +19,12 @@ from userspace.node.abi import Direction
 from userspace.node.handing_over import HandingOver, Refused, is_tail_written
 from userspace.node.maps import Table
 from userspace.node.routes import Routes
-from userspace.node.splice_abi import Flag, Guard, Kind, Splice, SpliceEnd, State
+from userspace.node.splice_abi import STICKY, Flag, Guard, Kind, Splice, SpliceEnd, State
 from userspace.node.splice_accounts import SpliceAccounts
 from userspace.node.splice_guard import SpliceGuard
 from userspace.node.splice_held import Held
 from userspace.node.splice_table import SpliceTable
-from userspace.node.splice_wire import SpliceRequest
+from userspace.node.splice_wire import Logged, SpliceRequest
 from userspace.node.toa_peers import ToaPeers
 
 pytestmark = pytest.mark.bpf
@@ -119,6 +119,14 @@ def test_both_ends_lead_to_a_splice_of_their_numbers(node: Node) -> None:
     assert is_silent(node.endpoint)
     held.release()
     assert is_silent(node.endpoint)
+
+
+def test_what_the_access_log_says_goes_into_the_splice(node: Node) -> None:
+    held = node.splice(log=Logged(12, "none", "blue"))
+    splice = node.table.get(held.id)
+    assert (splice.logged, splice.revision) == (1 + STICKY.index("none"), 12)
+    assert (abi.text(splice.client), splice.client_port) == node.client.getsockname()
+    held.release()
 
 
 def test_an_endpoint_sends_no_more_than_the_client_takes(node: Node) -> None:

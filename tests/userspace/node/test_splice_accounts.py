@@ -8,7 +8,7 @@ import pytest
 from tests.userspace.node.splice_maps import splice_maps
 from userspace.node.maps import Table
 from userspace.node.splice_abi import SpliceCount
-from userspace.node.splice_accounts import NOBODY, SpliceAccounts
+from userspace.node.splice_accounts import NOBODY, Row, SpliceAccounts
 
 pytestmark = pytest.mark.bpf
 A, B, C, D = (("r", "u", f"10.0.0.{n}:80") for n in range(4))
@@ -76,3 +76,28 @@ def test_a_broken_file_of_names_costs_names_only(counts: Table, tmp_path: Path, 
 def test_a_file_that_cannot_be_written_costs_names_only(counts: Table, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     assert accounts(counts, tmp_path).of(A) == 1
+
+
+def test_who_logs_is_told_of_each_owner_before_it_has_an_index(counts: Table, tmp_path: Path) -> None:
+    found = accounts(counts, tmp_path)
+    told = list[Row]()
+    found.on_new = told.append
+    assert [found.of(A), found.of(A), found.of(B, "blue"), found.of(B, "blue")] == [1, 1, 2, 2]
+    assert told == [(1, *A, None), (2, *B, "blue")] == found.rows()
+    assert found.of(B, "green") == 2  # the same address, which another VPC has now
+    assert told[2:] == [(2, *B, "green")]
+    assert accounts(counts, tmp_path).rows() == [(1, *A, None), (2, *B, "green")]
+
+
+def test_an_index_that_is_given_out_anew_forgets_its_vpc(counts: Table, tmp_path: Path) -> None:
+    found = accounts(counts, tmp_path, 1, 2)
+    for owner in (A, B, C):
+        found.of(owner, "blue")
+    assert found.of(D) == 3
+    assert found.rows()[-1] == (3, *D, None)
+
+
+def test_names_of_a_version_that_knew_no_vpcs_are_read(counts: Table, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "accounts").write_text('[[2, "r", "u", "10.0.0.0:80"]]')
+    assert accounts(counts, tmp_path).rows() == [(2, *A, None)]

@@ -31,7 +31,7 @@ def tables() -> Iterator[dict[str, Table]]:
         yield found
 
 
-def adopted(tables: dict[str, Table], path: Path, down: abi.Flow = DOWN, **fields: int) -> tuple[Held, str]:
+def adopted(tables: dict[str, Table], path: Path, down: abi.Flow = DOWN, **fields: object) -> tuple[Held, str]:
     made = Splice(**{"generation": 3, "state": State.ACTIVE, "kind": Kind.GUARDED, "account": 1} | fields)
     made.from_[0], made.from_[1] = UP, down
     SpliceTable(tables).write(5, made, None)
@@ -49,6 +49,12 @@ def test_a_splice_is_taken_over_with_a_lease_of_its_addresses(tables: dict[str, 
         tcp_rebuild.lease((HERE, 50000), (ENDPOINT, 80))
     held.release()
     tcp_rebuild.lease((HERE, 50000), (ENDPOINT, 80)).close()
+
+
+def test_a_client_behind_a_toa_is_known_still(tables: dict[str, Table], tmp_path: Path) -> None:
+    held, _ = adopted(tables, tmp_path, client=abi.addr("198.51.100.4"), client_port=4711)
+    assert held.address == ("198.51.100.4", 4711)
+    held.release()
 
 
 def test_one_whose_addresses_are_anothers_by_now_has_to_end(tables: dict[str, Table], tmp_path: Path) -> None:

@@ -171,3 +171,10 @@ def test_every_refusal_has_a_name(
     reason: str, client: dict[str, object], endpoint: dict[str, object], tail: int
 ) -> None:
     assert splice_plan.refusal(replace(CLIENT, **client), replace(ENDPOINT, **endpoint), tail) == reason  # type: ignore[arg-type]
+
+
+def test_who_is_there_and_what_is_logged_is_written_with_it() -> None:
+    plain, told = made(), made(asked=replace(ASKED, client=("198.51.100.4", 4711), logged=2, revision=77))
+    assert (abi.text(plain.client), plain.client_port) == CLIENT.peer
+    assert (plain.logged, plain.revision) == (0, 0)
+    assert (abi.text(told.client), told.client_port, told.logged, told.revision) == ("198.51.100.4", 4711, 2, 77)

@@ -116,3 +116,17 @@ def test_entries_of_no_splice_go(tables: dict[str, Table]) -> None:
     assert ends(tables) == 2
     assert tables["sessions"].get(FORWARD) is not None
     assert tables["splices"].get(c_uint32(1)) is not None
+
+
+def test_what_a_splice_has_counted_stays_until_its_slot_is_used_again(tables: dict[str, Table]) -> None:
+    table = SpliceTable(tables)
+    made = splice(1)
+    table.write(1, made, None)
+    table.put(1, splice(1, requests=5, status=404))  # the kernel has counted meanwhile
+    table.remove(1, made)
+    left = table.get(1)
+    assert (left.state, left.generation, left.requests, left.status) == (State.FREE, 1, 5, 404)
+    assert not table.living() and ends(tables) == 0
+    table.write(1, splice(2), None)
+    table.remove(1, splice(3))
+    assert (table.get(1).generation, table.get(1).requests) == (3, 0)

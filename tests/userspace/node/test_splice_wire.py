@@ -11,9 +11,10 @@ import pytest
 
 from userspace.node import splice_wire
 from userspace.node.splice_abi import Kind
-from userspace.node.splice_wire import Covered, Malformed, SpliceRequest, SpliceWire, pair, parse
+from userspace.node.splice_wire import Covered, Logged, Malformed, SpliceRequest, SpliceWire, pair, parse
 
 GUARD = {"mask": 5, "hashes": [str(n) for n in range(8)], "extra_name": "0", "decision": str(2**64 - 1)}
+LOG = {"revision": 12, "sticky": "valid", "vpc_id": "blue"}
 SPLICE = {
     "type": "splice",
     "tag": 7,
@@ -48,6 +49,11 @@ def test_an_opaque_one_needs_no_guard_and_nobody_needs_to_name_the_client() -> N
     assert (found.kind, found.guard.mask, found.client) == (Kind.OPAQUE, 0, None)
 
 
+def test_what_the_access_log_says_of_it_is_read_where_it_says_something() -> None:
+    found = [parse(message(**changes)) for changes in ({"log": LOG}, {"log": None}, {})]
+    assert [one.log for one in found if isinstance(one, SpliceRequest)] == [Logged(12, "valid", "blue"), None, None]
+
+
 def test_what_a_decision_covers_is_read() -> None:
     assert parse(orjson.dumps({"type": "covered", "decision": "12", "path": "34"})) == Covered(12, 34)
 
@@ -76,6 +82,13 @@ def test_what_a_decision_covers_is_read() -> None:
         {"guard": GUARD | {"decision": "-1"}},
         {"guard": GUARD | {"extra_name": "0x1"}},
         {"client": "x" * 1024},
+        {"log": {}},
+        {"log": []},
+        {"log": LOG | {"sticky": "moved"}},
+        {"log": LOG | {"sticky": ["valid"]}},
+        {"log": LOG | {"revision": -1}},
+        {"log": LOG | {"vpc_id": 7}},
+        {"log": LOG | {"vpc_id": "x" * 257}},
     ],
 )
 def test_anything_else_is_refused_by_its_tag(changes: dict[str, Any]) -> None:

@@ -45,6 +45,8 @@ async def test_the_node_gets_both_connections_and_the_client_the_rest_of_its_res
                 stage.addresses[0],
             )
             assert message["tail"] == len(answer("/2"))
+            revision = stage.shared.router.snapshot.revision
+            assert message["log"] == {"revision": revision, "vpc_id": None, "sticky": None}
             assert (message["guard"]["mask"], len(message["guard"]["hashes"])) == (ALWAYS, 8)
             assert question.client.getpeername() == client.writer.get_extra_info("sockname")
             assert question.endpoint.getpeername()[1] == stage.endpoint.port
@@ -66,6 +68,14 @@ async def test_the_node_gets_both_connections_and_the_client_the_rest_of_its_res
         assert lines[1]["bytes_out"] == len(answer("/2"))
         totals = stage.shared.counters.totals
         assert (totals["splices_asked"], totals["splices_guarded"], totals["requests"]) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("settings", [{"access_log": "off"}, {"access_log_spliced": False}])
+async def test_the_node_hears_nothing_of_lines_where_there_are_none(tmp_path: Path, settings: dict[str, Any]) -> None:
+    async with Stage(tmp_path, hello, **AUTO | {"settings": AUTO["settings"] | settings}) as stage:
+        with FakeNode(stage.shared) as node:
+            _, question = await asked(stage, node)
+            assert question.message["log"] is None
 
 
 async def quiet(client: Speaker) -> bool:

@@ -241,8 +241,10 @@ async def test_the_cookie_of_ours_counts_as_the_client_sent_it(tmp_path: Path) -
             await other.say(get("/", f"Cookie: {cookie}"))
             await other.hear_message()
             await other.say(get("/", f"Cookie: {cookie}"))
-            guard = (await node.question()).message["guard"]
+            message = (await node.question()).message
+            guard = message["guard"]
             assert guard["mask"] == ALWAYS | COOKIE and guard["hashes"][4] != "0"
+            assert message["log"]["sticky"] == "valid"
 
 
 async def decisions(stage: Stage, node: FakeNode) -> list[str]:

@@ -53,6 +53,7 @@ async def test_a_tunnel_is_handed_over_with_the_answer_that_opens_it(tmp_path: P
         message = question.message
         assert (message["kind"], message["tail"], "guard" in message) == ("opaque", len(SWITCH) + 5, False)
         assert (message["route"], message["endpoint"]) == ("r1", stage.addresses[0])
+        assert (message["log"]["sticky"], message["log"]["vpc_id"]) == (None, None)
         node.spliced(question)
         assert await client.hear_head() == SWITCH and await client.hear(5) == b"hello"
         await stage.until(lambda: not stage.shared.connections and not stage.shared.tunnels)
