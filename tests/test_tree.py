@@ -41,6 +41,11 @@ LAW = {
         "userspace.health", "userspace.config", "userspace.wire", "userspace.proxy.privileges",
         "userspace.proxy.wire_intake", "userspace.proxy.tls_connect", "userspace.proxy.tls_contexts", "control.model",
     ),
+    "userspace.spliced": (
+        "userspace.spliced", "userspace.node.bpf", "userspace.node.ring", "userspace.node.splice_abi",
+        "userspace.config", "userspace.obs", "userspace.wire", "userspace.http", "userspace.net",
+        "userspace.plugins.summary", "userspace.proxy.log_format", "userspace.proxy.privileges", "control.model",
+    ),
     "userspace.config": (
         "userspace.config", "userspace.plugins", "userspace.routing", "userspace.balancer", "userspace.http",
         "userspace.net", "control.model", "control.store",

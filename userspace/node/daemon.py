@@ -38,6 +38,7 @@ from userspace.node.scrape import serve_metrics
 from userspace.node.shown import Shown
 from userspace.node.splice_counters import SpliceCollector
 from userspace.node.splice_guard import new_epoch
+from userspace.node.splice_lines import SpliceLines
 from userspace.node.splicing import Splicing
 from userspace.node.store_counters import Modified, StoreCollector
 from userspace.node.supervisor import Supervisor
@@ -67,6 +68,7 @@ class NodeDaemon:
     checking: Checking | None = None
     forwarding: Forwarding | None = None
     splicing: Splicing | None = None
+    lines: SpliceLines | None = None
     planning: Planning = field(init=False)
     served: int = 0  # the revision of the last change that was taken
     reporter: Reporter = field(init=False)
@@ -104,6 +106,8 @@ class NodeDaemon:
                 await self.checking.stop()
             if self.supervisor is not None:
                 await self.supervisor.drain()
+            if self.lines is not None:
+                await self.lines.stop()
             if self.splicing is not None:
                 self.splicing.close()
             if self.forwarding is not None:
@@ -178,6 +182,8 @@ class NodeDaemon:
         checking = self.checking = Checking(
             worker, s.user, self._tell, lambda: (self.source.revision, self.source.objects)
         )
+        if self.forwarding is not None and self.splicing is not None:
+            self.lines = self.forwarding.lines(self.splicing, worker, s.user, s.run_dir / f"{s.id}.lines")
         predecessors = Predecessors(s.run_dir / f"{s.id}.workers")
         self.supervisor = Supervisor(
             *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.pass_on),
@@ -229,7 +235,8 @@ class NodeDaemon:
         if self.supervisor is not None:
             await self.supervisor.fresh_counters()
         if self.splicing is not None:
-            self.totals.beside(*splice_counters.as_workers_count(self.splicing.accounts.read()))
+            lines = (self.lines.lines, self.lines.dropped) if self.lines is not None else ()
+            self.totals.beside(*splice_counters.as_workers_count(self.splicing.accounts.read()), *lines)
 
     def _worker_revisions(self) -> dict[str, int]:
         return {w.name: w.revision for w in self.supervisor.workers if w.ready.is_set()} if self.supervisor else {}

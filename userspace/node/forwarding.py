@@ -8,6 +8,7 @@ from pathlib import Path
 
 from control.model.node import Node
 from userspace.config.compile_datapath import DatapathPlan
+from userspace.config.settings import Settings
 from userspace.node import datapath, links, offloads, resets
 from userspace.node.ageing import Swept, Timeouts, sweep
 from userspace.node.apply import PROBE6_NET, PROBE_NET, Applier, MachineFacts, tunnel_overhead
@@ -16,6 +17,7 @@ from userspace.node.datapath import Datapath, Sizes
 from userspace.node.links import LinkError
 from userspace.node.machine import ensure_bpffs, own_cgroup
 from userspace.node.splice_ageing import SpliceLimits
+from userspace.node.splice_lines import SpliceLines
 from userspace.node.splice_setup import splicing_over
 from userspace.node.splicing import Splicing
 
@@ -95,6 +97,15 @@ class Forwarding:
 
         limits = SpliceLimits(self.timeouts.established, age)
         return splicing_over(self.datapath, self.applier.facts.underlay_ifindex, limits, names, count)
+
+    def lines(self, splicing: Splicing, worker: Settings, user: str | None, state: Path) -> SpliceLines | None:
+        """Start who logs spliced requests, where a worker would log them. state: see SpliceLines."""
+        if worker.access_log == "off" or not worker.access_log_spliced:
+            return None
+        ring = self.datapath.root / "splice_requests"
+        lines = SpliceLines(worker, user, ring, state, splicing.lookup, splicing.accounts)
+        lines.start()
+        return lines
 
     def close(self) -> None:
         """Let go of it; programs, maps and sessions stay in the kernel."""

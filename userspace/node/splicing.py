@@ -81,6 +81,10 @@ class Splicing:
     def epoch(self) -> int:
         return self.guard.epoch
 
+    def lookup(self, id: int) -> Splice:
+        """Return what the kernel has of a splice, or has kept of one that ended."""
+        return self._table.get(id)
+
     def in_use(self, account: int) -> bool:
         return any(held.account == account for held in self._held.values())
 

@@ -50,6 +50,11 @@ class AccessLog:
         """Lines lost: too much was pending, or the sink refused the write."""
         return self._refused + self._failed
 
+    @property
+    def pending_bytes(self) -> int:
+        """What waits for the sink."""
+        return self._pending_bytes + self._chunk_bytes
+
     def own(self, uid: int, gid: int) -> None:
         """Give the file to the user the worker drops to, so that `reopen` works after a rotation."""
         if self._fd > 2 and self._socket is None:

@@ -90,9 +90,10 @@ class WorkerTotals(Collector):
         self._departed = Sums()
         self._beside = Sums()
 
-    def beside(self, requests: int, series: dict[SeriesKey, Row]) -> None:
-        """Count along what no worker has seen, absolute as everything here: the requests of spliced connections."""
-        self._beside.totals = {"requests": requests}
+    def beside(self, requests: int, series: dict[SeriesKey, Row], lines: int = 0, dropped: int = 0) -> None:
+        """Count along what no worker has seen, absolute as everything here: the requests of spliced connections, and
+        the lines of the access log about them."""
+        self._beside.totals = {"requests": requests, "log_lines": lines, "log_dropped": dropped}
         self._beside.series = series
 
     def report(self, worker: str, counters: Mapping[str, Any]) -> None:

@@ -84,3 +84,11 @@ def test_the_metrics_of_all_requests_have_them_once() -> None:
     assert found["apisix_http_requests_total", ()] == 8
     assert found["unilb_endpoint_responses_total", (*OWNER, "2xx")] == 5
     assert found["unilb_route_bytes_total", ("r1", "out")] == 9000
+
+
+def test_lines_about_them_are_lines_of_the_access_log() -> None:
+    totals = WorkerTotals()
+    totals.beside(8, {}, 7, 1)
+    found = samples(totals)
+    assert found["unilb_access_log_lines_total", ()] == 7
+    assert found["unilb_access_log_dropped_total", ()] == 1

@@ -111,3 +111,14 @@ def test_off_writes_nothing_and_starts_no_thread() -> None:
 def test_a_path_that_cannot_be_opened_is_an_error_at_start(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         AccessLog(str(tmp_path / "missing" / "access.log"))
+
+
+def test_what_waits_for_the_sink_is_known(tmp_path: Path) -> None:
+    log = AccessLog(str(tmp_path / "access.log"))
+    log.write_line(b"one\n")
+    assert log.pending_bytes == 4
+    log.flush()
+    assert log.pending_bytes == 4
+    log.start()
+    log.close()
+    assert log.pending_bytes == 0
