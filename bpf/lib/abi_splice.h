@@ -105,6 +105,8 @@ struct splice_end {
 };
 _Static_assert(sizeof(struct splice_end) == 12, "abi");
 
+#define ANSWER_BYTES 512 /* of an answer that are kept */
+
 struct splice {
 	struct bpf_spin_lock lock; /* of `head` and what was marked with it */
 	__u32 generation;
@@ -143,12 +145,19 @@ struct splice {
 	__u64 revision; /* of the configuration that it was decided by */
 	__u64 created_ns;
 	__u64 last_seen_ns;
-	__u64 deadline_ns; /* SPLICE_BACK: until when packets wait. SPLICE_CLOSED: since when */
+	__u64 deadline_ns; /* SPLICE_BACK: until when packets wait. SPLICE_CLOSED: since when.
+			    * SPLICE_ACTIVE: until when nothing goes back */
 	__u64 request_ns;  /* when the request that waits for its response was forwarded */
 	__u64 answered_ns; /* when the endpoint sent bytes last */
 	__u64 packets[2];
 	__u64 bytes[2];	    /* of payload */
 	__u64 bytes_before; /* of the way back, when the last request was forwarded */
+	__u64 last; /* bytes that the endpoint sent, where `said` has not all of its answer */
+	__u16 said_len;
+	__u8 asked_head; /* the last request's method is HEAD */
+	__u8 mixed;	 /* what came behind a request was no head: it was pipelined */
+	__u32 reserved;
+	__u8 said[ANSWER_BYTES]; /* of the last answer, from `answer` on: see answer_end.py */
 	struct guard guard;
 };
 

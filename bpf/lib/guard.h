@@ -17,6 +17,8 @@
 
 #define CSUM_STEP 512 /* what bpf_csum_diff() took at once before 6.13 */
 
+#define METHOD_HEAD 0x44414548 /* "HEAD" */
+
 /* Verdicts of the guard, beside negative drop reasons. */
 #define GUARD_FORWARD	0
 #define GUARD_BACK(why) (1 + (why)) /* why: enum splice_back */
@@ -177,8 +179,10 @@ static __always_inline int guard_judge(ctx_t *ctx, const struct packet *pkt,
 	    ahead(splice->acked[0], splice->end[1] + splice->delta[1]) < 0)
 		return -DROP_SPLICE_EARLY;
 	if (why != SPLICE_BACK_NONE)
-		return GUARD_BACK(why);
+		return bpf_ktime_get_ns() < splice->deadline_ns ? -DROP_SPLICE_EARLY
+								: GUARD_BACK(why);
 	*request = 1;
+	splice->asked_head = *(const u32 *)head->bytes == METHOD_HEAD;
 	return guard_move(splice, from, to, head->len, hash_head(head, head->len, key))
 		   ? GUARD_FORWARD
 		   : -DROP_SPLICE_ORDER;

@@ -15,6 +15,7 @@ UP, DOWN = 0, 1
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 NOP, SACK, TIMESTAMPS = 1, 5, 8
 HEAD_MAX, SUMMED, RESET_WINDOW = 1024, 1536, 2**20  # what the kernel reads, what it sums, what RFC 5961 calls in window
+KEPT = 512  # of an answer
 LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]{1,9})\r\n")
 
 Option = tuple[int, tuple[int, ...] | bytes]  # SACK and TIMESTAMPS: their 32-bit words
@@ -83,6 +84,10 @@ class Model:
     mark: tuple[int, bytes] = (0, b"")
     answer: int = 0
     awaits: bool = False
+    said: bytes = b""
+    last: bytes = b"\0" * 8
+    mixed: bool = False
+    reset: bool = False  # by the endpoint
     requests: int = 0
     told: list[EventType] = field(default_factory=list)
 
@@ -114,7 +119,9 @@ class Model:
             if refused is not None:
                 return refused
         known = [ahead(self.acked[1 - sender], self.end[sender] + self.delta[sender]) >= 0 for sender in (UP, DOWN)]
-        if (segment.flags & RST and self._is_expected(way, segment.seq)) or (all(self.fin) and all(known)):
+        is_reset = bool(segment.flags & RST) and self._is_expected(way, segment.seq)
+        self.reset |= is_reset and way == DOWN
+        if is_reset or (all(self.fin) and all(known)):
             self._close()
         return self._carried(way, segment)
 
@@ -134,9 +141,31 @@ class Model:
         self.fin[way] |= bool(segment.flags & FIN)
 
     def _answered(self, segment: Segment) -> None:
-        into = ahead(self.answer, segment.seq)
-        if self.awaits and 0 <= into < len(segment.payload):
-            self.awaits = len(segment.payload) >= 12 and segment.payload[9:10] == b"1"
+        into, payload = ahead(self.answer, segment.seq), segment.payload
+        if self.awaits and 0 <= into < len(payload):
+            self._begins(payload if into == 0 else b"", len(payload))
+        if self.guarded and payload and (segment.seq + len(payload) - self.answer - len(self.said)) % 2**32:
+            self._ends(segment)
+
+    def _begins(self, payload: bytes, length: int) -> None:
+        """An answer begins; an interim one is followed by another."""
+        self.said = payload[:KEPT]
+        if len(self.said) >= len(b"HTTP/1.1 200"):
+            self.mixed |= payload[:6] != b"HTTP/1"
+            if payload[9:10] == b"1":
+                blank = self.said.find(b"\r\n\r\n")
+                skipped = blank + 4 if blank >= 0 else length
+                self.answer, self.said = (self.answer + skipped) % 2**32, b""
+                if skipped == length:
+                    return
+        self.awaits = False
+
+    def _ends(self, segment: Segment) -> None:
+        """What is not kept as a beginning is as an end, if it is the farthest so far."""
+        end = segment.seq + len(segment.payload)
+        if ahead(end, self.end[DOWN]) >= 0:
+            before = self.last if segment.seq == self.end[DOWN] else b"\0" * 8
+            self.last = (before + segment.payload)[-8:]
 
     def _close(self) -> None:
         if self.state != State.CLOSED:
@@ -179,6 +208,7 @@ class Model:
         self.head = (self.head + length + body) % 2**32
         self.requests += 1
         self.answer, self.awaits = self.end[DOWN], True
+        self.said, self.last = b"", b"\0" * 8
         return None
 
     def _carried(self, way: int, segment: Segment) -> Segment:

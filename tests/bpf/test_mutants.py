@@ -130,6 +130,28 @@ MUTANTS = (
         modelled=False,
     ),
     Mutant(
+        "the end of an answer is not kept",
+        "splice_count.h",
+        "splice->last = bytes;",
+        "",
+        test_splice.test_how_an_answer_begins_and_ends_is_kept,
+    ),
+    Mutant(
+        "an interim answer is the answer",
+        "splice_count.h",
+        "if (class == 1) {",
+        "if (class == 10) {",
+        test_splice.test_an_interim_response_is_not_the_response,
+    ),
+    Mutant(
+        "what had to carry on comes back at once",
+        "guard.h",
+        "bpf_ktime_get_ns() < splice->deadline_ns",
+        "0",
+        test_splice.test_what_had_to_carry_on_comes_back_no_sooner_than_it_may,
+        modelled=False,
+    ),
+    Mutant(
         "a window is not remembered",
         "splice_state.h",
         "splice->window[way] = bpf_ntohs(segment->old.window);",

@@ -119,6 +119,68 @@ def test_an_interim_response_is_not_the_response(machine: Machine) -> None:
     machine.send(from_client(payload=HEAD))
     machine.send(from_endpoint(payload=b"HTTP/1.1 103 Early Hints\r\n\r\n", ack=S_SEQ + len(HEAD)))
     assert machine.splice.flags & Flag.AWAITS and not sum(machine.counts().statuses)
+    behind = len(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    machine.send(from_endpoint(payload=RESPONSE, seq=S_ACK + behind, ack=S_SEQ + len(HEAD)))
+    assert not machine.splice.flags & Flag.AWAITS and list(machine.counts().statuses) == [0, 0, 1, 0, 0, 0]
+    assert machine.refused(from_client(payload=HEAD, seq=C_SEQ + len(HEAD), ack=C_ACK + behind + len(RESPONSE))) is None
+
+
+def test_a_response_in_the_packet_of_an_interim_one_is_answer_enough(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED)
+    machine.send(from_client(payload=HEAD))
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    machine.send(from_endpoint(payload=interim + RESPONSE, ack=S_SEQ + len(HEAD)))
+    assert not machine.splice.flags & Flag.AWAITS
+    assert machine.splice.answer == S_ACK + len(interim)
+    together = C_ACK + len(interim + RESPONSE)
+    assert machine.refused(from_client(payload=HEAD, seq=C_SEQ + len(HEAD), ack=together)) is None
+
+
+def test_how_an_answer_begins_and_ends_is_kept(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED)
+    machine.send(from_client(payload=HEAD))
+    parts = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n", b"0\r\n", b"\r\n")
+    at = S_ACK
+    for part in parts:
+        machine.send(from_endpoint(payload=part, seq=at, ack=S_SEQ + len(HEAD)))
+        at += len(part)
+    splice = machine.splice
+    assert bytes(splice.said)[: splice.said_len] == parts[0]
+    assert bytes(splice.last) == b"c\r\n0\r\n\r\n"
+    assert (splice.answer, splice.asked_head, splice.mixed) == (S_ACK, 0, 0)
+
+
+def test_a_long_answer_is_kept_as_far_as_there_is_room_and_its_end(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED)
+    machine.send(from_client(payload=HEAD))
+    whole = RESPONSE + bytes(n % 251 for n in range(900))
+    machine.send(from_endpoint(payload=whole, ack=S_SEQ + len(HEAD)))
+    splice = machine.splice
+    assert (bytes(splice.said)[: splice.said_len], bytes(splice.last)) == (whole[:512], whole[-8:])
+    machine.send(from_client("A", seq=C_SEQ + len(HEAD), ack=C_ACK + len(whole)))
+    machine.send(from_client(payload=HEAD, seq=C_SEQ + len(HEAD), ack=C_ACK + len(whole)))
+    assert (machine.splice.said_len, bytes(machine.splice.last)) == (0, bytes(8))
+
+
+def test_what_answers_no_head_was_pipelined(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED)
+    machine.send(from_client(payload=HEAD))
+    answered(machine, b"the rest of another")
+    assert machine.splice.mixed
+
+
+def test_a_head_request_is_known_as_such(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED, guard=guard(method=b"HEAD"))
+    machine.send(from_client(payload=b"HEAD" + HEAD[3:]))
+    assert machine.splice.asked_head
+
+
+def test_what_had_to_carry_on_comes_back_no_sooner_than_it_may(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED, deadline_ns=2**63 - 1)
+    machine.send(from_client(payload=HEAD))
+    answered(machine)
+    assert machine.refused(second(OTHER)) == DropReason.SPLICE_EARLY
+    assert machine.refused(second(HEAD)) is None and not machine.events()
 
 
 def test_an_acknowledgement_that_overtakes_a_lost_response_hides_it_from_nobody(machine: Machine) -> None:

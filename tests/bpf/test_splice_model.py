@@ -128,7 +128,7 @@ def flags(model: Model) -> int:
     said = sum(flag for flag, clock in zip(known, model.clock, strict=True) if clock is not None)
     said |= Flag.TIMESTAMPS if model.timestamps else 0
     said |= (Flag.FIN_UP if model.fin[UP] else 0) | (Flag.FIN_DOWN if model.fin[DOWN] else 0)
-    return int(said | (Flag.AWAITS if model.awaits else 0))
+    return int(said | (Flag.AWAITS if model.awaits else 0) | (Flag.RESET if model.reset else 0))
 
 
 ARRAYS = ("end", "acked", "window", "last_ts", "packets", "bytes", "delta")
@@ -139,6 +139,7 @@ def remembered(entry: Splice) -> dict[str, object]:
     said: dict[str, object] = {name: list(getattr(entry, name)) for name in ARRAYS}
     said |= {name: getattr(entry, name) for name in NUMBERS}
     said |= {"state": State(entry.state), "back": entry.back, "flags": Flag(entry.flags)}
+    said |= {"said": bytes(entry.said)[: entry.said_len], "last": bytes(entry.last), "mixed": bool(entry.mixed)}
     return said | {"mark": (entry.mark_seq, entry.mark_len), "clock": list(entry.clock)}
 
 
@@ -146,6 +147,7 @@ def expected_of(model: Model) -> dict[str, object]:
     said: dict[str, object] = {name: list(getattr(model, name)) for name in ARRAYS}
     said |= {name: getattr(model, name) for name in NUMBERS}
     said |= {"state": model.state, "back": model.back, "flags": Flag(flags(model))}
+    said |= {"said": model.said, "last": model.last, "mixed": model.mixed}
     start, head = model.mark
     return said | {"mark": (start, len(head)), "clock": [ticks or 0 for ticks in model.clock]}
 

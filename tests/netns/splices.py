@@ -13,9 +13,9 @@ def put(lab: Lab, path: str, body: object) -> None:
     assert reply.status in (200, 201), reply.body
 
 
-def publish(lab: Lab) -> None:
-    """Have both ways be spliced; /forbidden is refused on both."""
-    for name in WAYS:
+def publish(lab: Lab, *names: str) -> None:
+    """Have both ways be spliced, or the upstreams of these names; /forbidden is refused on all."""
+    for name in names or WAYS:
         host = f"{name}.example.com"
         put(lab, f"/apisix/admin/routes/{name}", {"host": host, "uri": "/*", "upstream_id": name, "splice": "auto"})
         refused = {"host": host, "uri": "/forbidden*", "upstream": EMPTY, "splice": "auto", "priority": 9}

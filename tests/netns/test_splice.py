@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns import echo_upgraded
+from tests.netns import echo_upgraded, halting
 from tests.netns.conftest import built
 from tests.netns.observe import eventually, kept, metrics, service, sha256_of, worker_pids
+from tests.netns.pipelining import Answers, asking, pipelined
 from tests.netns.splices import GW1, WAYS, publish, put
 from userspace.lab import nginx, services
 from userspace.lab.exec import connect, open_socket, run, spawn
@@ -187,6 +188,51 @@ def test_a_forbidden_request_reaches_no_endpoint_however_it_is_hidden(lab: Lab, 
     for log, start in zip(logs, starts, strict=True):
         if log.exists():
             assert b"forbidden" not in log.read_bytes()[start:]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_client_that_pipelines_has_every_answer_whole_and_in_its_order(lab: Lab, name: str) -> None:
+    digests = {str(size): sha256_of(lab.state / "files" / str(size)) for size in (1024, 65536, MIB)}
+    targets = ["/who", "/size/1024", "/who", "/forbidden", "/size/65536", "/who", f"/size/{MIB}", "/who"] * 25
+    with spliced(lab, name) as connection:
+        answers = list(pipelined(connection.sock, f"{name}.example.com", targets, ahead=4))
+    assert len(answers) == len(targets)
+    for target, (status, body) in zip(targets, answers, strict=True):
+        assert status == (503 if target == "/forbidden" else 200)
+        if target.startswith("/size/"):
+            assert hashlib.sha256(body).hexdigest() == digests[target[6:]]
+
+
+@pytest.fixture(scope="module")
+def halts(lab: Lab) -> None:
+    spawn(lab, "web1", "halting", [sys.executable, str(Path(halting.__file__))])
+    node = f"{lab.topology.machines['web1'].address}:{halting.PORT}"
+    put(lab, "/apisix/admin/upstreams/slow", {"type": "roundrobin", "nodes": {node: 1}})
+    publish(lab, "slow")
+
+    def answers() -> bool:
+        with kept(lab, GW1) as connection:
+            return get(connection, "slow")[0] == 200
+
+    eventually("it answers", answers)
+
+
+@pytest.mark.usefixtures("halts")
+@pytest.mark.parametrize("target", ["/length", "/chunked"])
+def test_who_asks_on_in_the_middle_of_an_answer_has_all_of_it_first(lab: Lab, target: str) -> None:
+    """It has acknowledged all that there is so far, and the guard gives the request back."""
+    unsettled, (first, rest) = "unilb_splice_back_total reason=unsettled", halting.ANSWERS[target.encode()]
+    with kept(lab, GW1) as other, spliced(lab, "slow") as connection:
+        assert get(connection, "slow", target)[0] == 200  # decided anew, and covered from here on
+        before, answers = metrics(lab, "gw1").get(unsettled, 0), Answers(connection.sock)
+        assert get(other, "slow", "/shut")[0] == 200
+        connection.sock.sendall(asking("slow.example.com", target))
+        assert answers.read(len(first)) == first
+        connection.sock.sendall(asking("slow.example.com", "/forbidden"))
+        eventually("it is held back", lambda: metrics(lab, "gw1").get(unsettled, 0) > before)
+        assert get(other, "slow", "/open")[0] == 200
+        assert answers.read(len(rest)) == rest
+        assert answers.next()[0] == 503
 
 
 def test_killing_every_process_breaks_no_spliced_connection_and_the_next_ones_list_them(lab: Lab) -> None:

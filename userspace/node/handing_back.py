@@ -8,7 +8,7 @@ import socket
 import time
 from ctypes import sizeof
 
-from userspace.node import abi, tcp_rebuild
+from userspace.node import abi, answer_end, tcp_rebuild
 from userspace.node.splice_abi import Flag, Splice, SpliceEvent, State
 from userspace.node.splice_table import SpliceTable
 from userspace.node.tcp_rebuild import Restart
@@ -17,11 +17,16 @@ _U32 = 0xFFFFFFFF
 IN_TURN_NS = 5_000_000_000
 """How long a client is held back whose splice waits for its turn: some ten thousand of them come back in that time."""
 
+AGAIN_NS = 100_000_000
+"""Less than a client lets pass before it repeats (200 ms, Linux)."""
 
-def is_settled(splice: Splice) -> bool:
+
+def is_settled(splice: Splice, now_ns: int) -> bool:
     """Return whether the client has acknowledged all that the endpoint has sent, and awaits nothing more. What it has
-    not would be lost: nobody could repeat it."""
-    return bool(splice.acked[0] == (splice.end[1] + splice.delta[1]) & _U32 and not splice.flags & Flag.AWAITS)
+    not would be lost: nobody could repeat it. now_ns: CLOCK_MONOTONIC."""
+    if splice.acked[0] != (splice.end[1] + splice.delta[1]) & _U32 or splice.flags & Flag.AWAITS:
+        return False
+    return answer_end.is_whole(splice, now_ns)
 
 
 def restart_of(splice: Splice, event: SpliceEvent, now_ns: int) -> Restart:
@@ -57,10 +62,10 @@ def hold_longer(table: SpliceTable, event: SpliceEvent, now_ns: int) -> None:
         table.put(event.id, splice)
 
 
-def hold_on(table: SpliceTable, id: int, splice: Splice) -> None:
-    """Let it carry on: the client repeats what was held, and it is judged again. Nothing else writes to it while it is
-    on its way back."""
-    splice.state, splice.back = State.ACTIVE, 0
+def hold_on(table: SpliceTable, id: int, splice: Splice, now_ns: int) -> None:
+    """Let it carry on: the client repeats what was held, and it is judged again, but not for AGAIN_NS: whoever repeats
+    it without a break would have us busy. Nothing else writes to it while it is on its way back."""
+    splice.state, splice.back, splice.deadline_ns = State.ACTIVE, 0, now_ns + AGAIN_NS
     table.put(id, splice)
 
 

@@ -12,6 +12,7 @@ from userspace.node.abi import Addr, Flow, be16
 STICKY = (None, "valid", "none")
 LATENCY_BUCKETS = 16  # bucket n counts responses within 64 us << n, the last one all others
 SPLICE_EVENT_BYTES = 2048
+ANSWER_BYTES = 512
 
 
 class Guard(Structure):
@@ -97,6 +98,12 @@ class Splice(Structure):
         ("packets", c_uint64 * 2),
         ("bytes", c_uint64 * 2),
         ("bytes_before", c_uint64),
+        ("last", c_uint8 * 8),
+        ("said_len", c_uint16),
+        ("asked_head", c_uint8),
+        ("mixed", c_uint8),
+        ("reserved", c_uint32),
+        ("said", c_uint8 * ANSWER_BYTES),
         ("guard", Guard),
     ]
 

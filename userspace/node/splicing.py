@@ -221,9 +221,10 @@ class Splicing:
         if splice.flags & (Flag.FIN_DOWN | Flag.RESET):
             self._reset(held, "closing")
             return
-        if not handing_back.is_settled(splice):
+        now_ns = time.monotonic_ns()
+        if not handing_back.is_settled(splice, now_ns):
             self.back["unsettled"] += 1
-            handing_back.hold_on(self._table, held.id, splice)
+            handing_back.hold_on(self._table, held.id, splice, now_ns)
             return
         wire = self._worker_for(held)
         if wire is None:

@@ -17,6 +17,7 @@ import pytest
 from tests.userspace.node.legs import is_silent, read
 from tests.userspace.node.splice_maps import Region, region, splice_maps
 from userspace.node import splicing
+from userspace.node.handing_back import AGAIN_NS
 from userspace.node.handing_over import HandingOver
 from userspace.node.maps import Table
 from userspace.node.routes import Routes
@@ -328,8 +329,10 @@ def test_what_the_client_has_not_acknowledged_is_not_lost_by_coming_back(place: 
         splice = scene.splice(id)
         splice.state, splice.end[1] = State.BACK, splice.end[1] + 1
         scene.table.put(id, splice)
+        began = time.monotonic_ns()
         scene.happens(id, EventType.BACK, REQUEST)
         assert scene.splice(id).state == State.ACTIVE
+        assert scene.splice(id).deadline_ns >= began + AGAIN_NS
         assert scene.node.back == {"unsettled": 1}
         assert len(scene.node) == 1
 
