@@ -13,7 +13,7 @@ import pytest
 
 from tests.netns.observe import CLIENT, Log, eventually, kept, metrics, service
 from tests.netns.splices import EMPTY, GW1, WAYS, put
-from userspace.lab import services
+from userspace.lab import demo, services
 from userspace.lab.lab import Lab
 
 pytestmark = pytest.mark.netns
@@ -74,17 +74,18 @@ class Talk:
 
 
 @contextlib.contextmanager
-def talks(lab: Lab, turns: int) -> Iterator[list[Talk]]:
-    """Connections of both ways that the kernel carries, one after so many requests."""
+def talks(lab: Lab, turns: int, address: str = GW1, gateways: tuple[str, ...] = ("gw1",)) -> Iterator[list[Talk]]:
+    """Connections of both ways that the kernel of a gateway carries, each after so many requests."""
 
     def made() -> float:
-        return sum(n for name, n in metrics(lab, "gw1").items() if name.startswith("unilb_splices_made_total"))
+        found = [metrics(lab, gateway).items() for gateway in gateways]
+        return sum(n for each in found for name, n in each if name.startswith("unilb_splices_made_total"))
 
     with contextlib.ExitStack() as stack:
         found = []
         for name in WAYS:
             before = made()
-            talk = Talk(stack.enter_context(kept(lab, GW1)).sock or pytest.fail("no connection"), name)
+            talk = Talk(stack.enter_context(kept(lab, address)).sock or pytest.fail("no connection"), name)
             for n in range(turns):
                 assert talk.ask(f"/who?{name}&first={n}") == 200
             eventually("the connection is spliced", lambda before=before: made() > before)  # type: ignore[misc]
@@ -120,7 +121,7 @@ def test_each_request_has_one_line_with_its_path_status_bytes_and_route(lab: Lab
     paths = lines(log)
     assert {path: paths[path] for path in told if paths[path] != 1 and path != "/size/100000"} == {}
     spliced = [entry for entry in entries.values() if entry.get("spliced")]
-    assert len(spliced) >= 2 * 30
+    assert len(spliced) >= 40
     for entry in spliced:
         by_worker = entries[f"/who?{entry['upstream']}&first=0"]
         assert set(by_worker) <= set(entry)
@@ -164,3 +165,17 @@ def test_a_connection_that_stays_silent_has_its_lines_too(lab: Lab) -> None:
     late = {f"/who?{talk.name}&late" for talk in found}
     eventually("and those after it", lambda: late <= set(lines(log)))
     assert {path: count for path, count in lines(log).items() if path in told | late and count != 1} == {}
+
+
+def test_a_client_behind_an_l4_node_is_named_by_its_own_address(lab: Lab) -> None:
+    gateways = ("gw1", "gw2")
+    logs = [Log(lab, gateway) for gateway in gateways]
+    with talks(lab, 3, demo.eip(lab), gateways) as found:
+        for talk in found:
+            for n in range(3):
+                assert talk.ask(f"/who?{talk.name}&eip={n}") == 200
+    told = {path for talk in found for path in talk.exchanges}
+    eventually("every request has its line", lambda: told <= {path for log in logs for path in lines(log)})
+    entries = [entry for log in logs for entry in log.entries() if entry.get("path") in told]
+    assert {entry["client"] for entry in entries} == {CLIENT}
+    assert sum(entry.get("spliced", False) for entry in entries) >= 6

@@ -38,6 +38,7 @@ AT_ONCE = 4096  # records
 ASKED_AT_ONCE = 64  # silent splices that the node looks up in one go
 ROOM_BYTES = 2 << 20  # more than that waits for the sink: the ring has to wait too
 REPORT_EVERY = 1.0
+MAX_TROUBLES = 100  # lines on standard error
 
 
 class Writer:
@@ -55,6 +56,7 @@ class Writer:
         self._decoder = wire.Decoder()
         self._node: socket.socket | None = node
         self._ahead = 0.0
+        self._failed = 0
         self._told = 0.0
         node.setblocking(False)
         for record in left:
@@ -81,7 +83,7 @@ class Writer:
         self._log.flush()
         if now - self._told >= REPORT_EVERY:
             self._told = now
-            dropped = self._log.dropped + self._requests.lost
+            dropped = self._log.dropped + self._requests.lost + self._failed
             self._say({"type": "counted", "lines": self._log.lines, "dropped": dropped})
         return len(records) == AT_ONCE
 
@@ -100,7 +102,14 @@ class Writer:
         return list(self._requests.records())
 
     def _write(self, request: Finished) -> None:
-        self._log.write_line(self._lines.line(request, self._ahead))
+        try:
+            line = self._lines.line(request, self._ahead)
+        except Exception as error:  # a fault of ours in one line must not cost all that follow
+            self._failed += 1
+            if self._failed <= MAX_TROUBLES:
+                sys.stderr.write(f"log of splices {os.getpid()}: {type(error).__name__}: {error}\n")
+        else:
+            self._log.write_line(line)
 
     def _ask(self, now: float) -> None:
         if self._node is not None:

@@ -121,6 +121,15 @@ def test_lines_and_losses_are_told_now_and_then(scene: Scene) -> None:
     scene.lines()
 
 
+def test_a_line_that_cannot_be_made_costs_itself(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.turn(record(0, logged=9), record(1), record(2, b""))
+    scene.at += process.REPORT_EVERY
+    scene.turn()
+    assert {"type": "counted", "lines": 1, "dropped": 1} in scene.hears()
+    assert "IndexError" in capsys.readouterr().err
+    assert len(scene.lines()) == 1
+
+
 def test_without_the_node_it_reads_on(scene: Scene) -> None:
     scene.node.close()
     scene.turn(record(0))
