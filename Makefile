@@ -33,12 +33,12 @@ lint: $(BIN)/.installed ## ruff, mypy --strict, clang-format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@clang-format --dry-run --Werror bpf/*.c bpf/lib/*.h
+	@clang-format --dry-run --Werror bpf/*.c bpf/lib/*.h tests/netns/*.c
 
 format: $(BIN)/.installed ## Rewrite sources in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-	@clang-format -i bpf/*.c bpf/lib/*.h
+	@clang-format -i bpf/*.c bpf/lib/*.h tests/netns/*.c
 
 clean: ## Remove what the build made: environment, caches, lab
 	@if [ -x $(BIN)/unilb ] && [ "$$(id -u)" = 0 ]; then $(BIN)/unilb lab down; fi
