@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bpf import splice_rows, test_splice
+from tests.bpf import splice_rows, test_splice, test_splice_log
 from tests.bpf.conftest import SIZES
 from tests.bpf.test_splice import Machine
+from tests.bpf.test_splice_log import Told
 from tests.bpf.test_splice_model import every_step
 from tests.packets import run_case
 from userspace.node import datapath
@@ -149,6 +150,16 @@ MUTANTS = (
         "bpf_ktime_get_ns() < splice->deadline_ns",
         "0",
         test_splice.test_what_had_to_carry_on_comes_back_no_sooner_than_it_may,
+        modelled=False,
+    ),
+    Mutant(
+        "a packet of a body is a request",
+        "splice_state.h",
+        "if (splice->logged && (request || verdict != GUARD_FORWARD))",
+        "if (splice->logged)",
+        lambda machine: test_splice_log.test_bytes_are_those_of_the_body_too_and_what_is_repeated_counts_once(
+            machine, Told(machine)
+        ),
         modelled=False,
     ),
     Mutant(

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from ctypes import c_uint32
+from pathlib import Path
 
 import pytest
 from scapy.packet import Packet
@@ -57,6 +58,11 @@ class Machine:
         return grown[0] if grown else None
 
     @property
+    def root(self) -> Path:
+        """Where its maps are pinned."""
+        return self._loaded.root
+
+    @property
     def splice(self) -> Splice:
         return Splice.from_buffer_copy(self.tables["splices"].get(c_uint32(ID)) or b"")
 
@@ -71,7 +77,7 @@ class Machine:
 
     def events(self) -> list[SpliceEvent]:
         """Return what the node is told since the last time."""
-        fd = bpf.get_pinned(self._loaded.root / "splice_events")
+        fd = bpf.get_pinned(self.root / "splice_events")
         try:
             with Ring(fd) as ring:
                 return [SpliceEvent.from_buffer_copy(raw) for raw in ring.read()]

@@ -7,7 +7,6 @@ from ctypes import c_uint32
 
 import pytest
 
-from tests.bpf.conftest import Datapaths
 from tests.bpf.splice_machine import (
     C_ACK,
     C_SEQ,
@@ -38,14 +37,13 @@ LOGGED = {"kind": Kind.GUARDED, "logged": 2, "client": abi.addr("198.51.100.4"),
 class Told:
     """The ring `splice_requests` of a machine."""
 
-    def __init__(self, machine: Machine, datapaths: Datapaths) -> None:
-        self._root = datapaths("gateway", "xdp" if machine.is_xdp else "auto", False).root
+    def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self.records()
 
     def records(self) -> list[bytes]:
         """Return what was told since the last time."""
-        fd = bpf.get_pinned(self._root / "splice_requests")
+        fd = bpf.get_pinned(self._machine.root / "splice_requests")
         try:
             with Ring(fd) as ring:
                 return list(ring.read())
@@ -57,8 +55,8 @@ class Told:
 
 
 @pytest.fixture
-def told(machine: Machine, datapaths: Datapaths) -> Told:
-    return Told(machine, datapaths)
+def told(machine: Machine) -> Told:
+    return Told(machine)
 
 
 def mapped(address: str) -> bytes:

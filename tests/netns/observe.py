@@ -104,6 +104,11 @@ def restarts(lab: Lab) -> dict[str, float]:
 
 def worker_pids(lab: Lab, gateway: str) -> set[int]:
     """Living worker processes on a gateway, of its present node and of earlier ones."""
+    return pids(lab, gateway, "userspace.proxy.worker")
+
+
+def pids(lab: Lab, gateway: str, module: str) -> set[int]:
+    """Living processes on a gateway that run the module."""
     found = set()
     for pid in (lab.cgroup(gateway) / "cgroup.procs").read_text().split():
         try:
@@ -111,7 +116,7 @@ def worker_pids(lab: Lab, gateway: str) -> set[int]:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if b"userspace.proxy.worker" in words and state not in "ZX":
+        if module.encode() in words and state not in "ZX":
             found.add(int(pid))
     return found
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.netns.observe import CLIENT, Log, eventually, kept, metrics, service
+from tests.netns.observe import CLIENT, Log, eventually, kept, metrics, pids, service
 from tests.netns.splices import EMPTY, GW1, WAYS, put
 from userspace.lab import demo, services
 from userspace.lab.lab import Lab
@@ -179,3 +179,20 @@ def test_a_client_behind_an_l4_node_is_named_by_its_own_address(lab: Lab) -> Non
     entries = [entry for log in logs for entry in log.entries() if entry.get("path") in told]
     assert {entry["client"] for entry in entries} == {CLIENT}
     assert sum(entry.get("spliced", False) for entry in entries) >= 6
+
+
+def test_who_writes_the_lines_is_replaced_when_it_dies(lab: Lab) -> None:
+    log = Log(lab, "gw1")
+    with talks(lab, 3) as found:
+        before = pids(lab, "gw1", "userspace.spliced.process")
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        eventually("there is another", lambda: pids(lab, "gw1", "userspace.spliced.process") - before)
+        told = set()
+        for talk in found:
+            for n in range(3):
+                told.add(f"/who?{talk.name}&again={n}")
+                assert talk.ask(f"/who?{talk.name}&again={n}") == 200
+    assert len(before) == 1
+    eventually("every request has its line", lambda: told <= set(lines(log)))
+    assert {path: count for path, count in lines(log).items() if path in told and count != 1} == {}

@@ -138,7 +138,7 @@ def _figures(fixed: tuple[Any, ...]) -> Figures:
 
 def _exact(down: int, answer: int) -> int:
     """Bytes of an answer: all that came, without what was repeated; `answer` is the same modulo 2^32."""
-    return down - (down - answer & _WORD)
+    return max(0, down - (down - answer & _WORD))  # a FIN that came before is subtracted from nothing
 
 
 def figures(splice: Splice) -> Figures:

@@ -73,7 +73,14 @@ def test_of_bytes_alone_the_end_is_all_there_is() -> None:
 
 @pytest.mark.parametrize(
     ("down", "answer", "exact"),
-    [(300, 300, 300), (900, 300, 300), (2**32 + 5, 5, 2**32 + 5), (2**32 + 100, 5, 2**32 + 5), (0, 0, 0)],
+    [
+        (300, 300, 300),
+        (900, 300, 300),
+        (2**32 + 5, 5, 2**32 + 5),
+        (2**32 + 100, 5, 2**32 + 5),
+        (0, 0, 0),
+        (0, 2**32 - 1, 0),
+    ],
 )
 def test_what_is_repeated_is_not_counted_and_what_is_long_is(down: int, answer: int, exact: int) -> None:
     scene = Scene().takes(record(0), record(1, down=down, answer=answer))
