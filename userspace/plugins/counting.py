@@ -15,6 +15,8 @@ CLUSTER: Final = "redis-cluster"
 SENTINEL: Final = "redis-sentinel"
 LONGEST_KEY: Final = 256
 """Bytes of a key; of a longer one, which a client can make, the digest stands for the rest."""
+LONGEST_WAIT: Final = 86_400
+"""Seconds, of any time-out: the timers of event loops have their limits."""
 
 Address = tuple[str, int]
 
@@ -82,20 +84,20 @@ def servers_of(conf: Mapping[str, Any]) -> Servers | None:
     password = conf.get("redis_password") or None
     addresses = tuple(_addresses(conf, policy))
     servers = Servers(policy, addresses, conf.get("redis_username") if password else None, password)
-    servers = replace(servers, idle=conf["redis_keepalive_timeout"] / 1000)
+    servers = replace(servers, idle=_seconds(conf, "redis_keepalive_timeout"))
     if policy == SENTINEL:
         sentinel_password = conf.get("sentinel_password") or None
         return replace(
             servers,
             database=conf["redis_database"],
-            connect_timeout=conf["redis_connect_timeout"] / 1000,
-            timeout=conf["redis_read_timeout"] / 1000,
+            connect_timeout=_seconds(conf, "redis_connect_timeout"),
+            timeout=_seconds(conf, "redis_read_timeout"),
             master=conf["redis_master_name"],
             is_replica=conf["redis_role"] == "slave",
             sentinel_username=conf.get("sentinel_username") if sentinel_password else None,
             sentinel_password=sentinel_password,
         )
-    timeout = conf["redis_timeout"] / 1000
+    timeout = _seconds(conf, "redis_timeout")
     kind = "redis_cluster" if policy == CLUSTER else "redis"
     return replace(
         servers,
@@ -106,6 +108,10 @@ def servers_of(conf: Mapping[str, Any]) -> Servers | None:
         verify=conf[f"{kind}_ssl_verify"],
         connections=conf["redis_keepalive_pool"],
     )
+
+
+def _seconds(conf: Mapping[str, Any], field: str) -> float:
+    return float(min(conf[field], LONGEST_WAIT * 1000) / 1000)
 
 
 def _addresses(conf: Mapping[str, Any], policy: str) -> Iterator[Address]:

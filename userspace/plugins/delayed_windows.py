@@ -1,11 +1,12 @@
 """Windows in Redis of which requests are told what was left there a while ago (`sync_interval`), less what this
-machine has let pass since. So they do not wait, and gateways together may let pass too many: what fits into a while."""
+machine has let pass since. So they do not wait, and gateways together may let pass too many: what fits into a while.
+While Redis does not answer, each machine counts by itself."""
 
 from typing import Final
 
 from userspace.plugins.env import Env
 from userspace.plugins.outcome import Answered, Asked, Outcome
-from userspace.plugins.quota import Quota, RemoteWindows, Then
+from userspace.plugins.quota import LocalWindows, Quota, RemoteWindows, Then
 from userspace.tally import Numbers
 
 MAX_TOUCHED: Final = 2048
@@ -17,11 +18,12 @@ _Touched = dict[str, tuple[float, float]]
 class DelayedWindows:
     """What is known of a key stands in the tally: (let pass and not told yet, left in Redis, when the window ends)."""
 
-    __slots__ = ("_env", "_interval", "_is_closed", "_remote", "_touched")
+    __slots__ = ("_env", "_interval", "_is_closed", "_local", "_remote", "_touched")
 
     def __init__(self, env: Env, remote: RemoteWindows, interval: float) -> None:
         self._env = env
         self._remote = remote
+        self._local = LocalWindows(env, remote.is_sliding)
         self._interval = interval
         self._touched: _Touched = {}
         self._is_closed = False
@@ -39,7 +41,7 @@ class DelayedWindows:
 
         def learned(quota: Quota | None) -> Outcome:
             if quota is None:
-                return then(None)
+                return self._local.take(f"{key} alone", count, window, then)
             self._learn(key, quota)
             self._note(key, count, window)
             # Where there is no room to remember what was learned, it is good for this one request.

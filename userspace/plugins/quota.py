@@ -60,12 +60,12 @@ class LocalWindows:
 class RemoteWindows:
     """In Redis. `reset` is in hundredths, as APISIX has it there."""
 
-    __slots__ = ("_env", "_is_sliding", "_servers")
+    __slots__ = ("_env", "_servers", "is_sliding")
 
     def __init__(self, env: Env, servers: Servers, is_sliding: bool) -> None:
         self._env = env
         self._servers = servers
-        self._is_sliding = is_sliding
+        self.is_sliding = is_sliding
 
     def take(self, key: str, count: float, window: float, then: Then) -> Outcome:
         def begin(answered: Answered) -> None:
@@ -81,7 +81,7 @@ class RemoteWindows:
         if counts is None:
             told(None)
             return
-        if self._is_sliding:
+        if self.is_sliding:
             script, condition = SLIDING, "anyway" if is_taken else "if"
             arguments: tuple[str, ...] = str(cost), f"{count:.17g}", f"{window:.17g}", condition
         else:
@@ -93,7 +93,7 @@ class RemoteWindows:
     def _quota(self, answer: Answer, count: float, window: float) -> Quota | None:
         if answer is None:
             return None
-        if self._is_sliding:
+        if self.is_sliding:
             left = float(answer[1]) // 1
             return Quota(count, max(left, 0.0) if answer[0] else left, _hundredths(min(float(answer[2]), window)))
         return Quota(count, count - int(answer[0]), _hundredths(int(answer[1]) / 1000))

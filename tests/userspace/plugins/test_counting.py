@@ -39,6 +39,13 @@ def test_a_server_is_reached_as_it_says() -> None:
     assert "secret" not in repr(servers) and str(servers) == "redis ho:7"
 
 
+def test_no_time_is_longer_than_a_day() -> None:
+    long = {"redis_timeout": 10**30, "redis_keepalive_timeout": 10**9}
+    servers = servers_of({"policy": "redis", "redis_host": "ho", **long})
+    assert servers is not None
+    assert (servers.connect_timeout, servers.timeout, servers.idle) == (86_400, 86_400, 86_400)
+
+
 def test_a_user_without_a_password_is_none_as_in_apisix() -> None:
     servers = servers_of({"policy": "redis", "redis_host": "ho", "redis_username": "u", "redis_password": ""})
     assert servers is not None and (servers.username, servers.password) == (None, None)

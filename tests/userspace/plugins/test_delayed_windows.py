@@ -88,9 +88,18 @@ def test_a_window_that_an_interval_covers_is_asked_for_each_time() -> None:
     assert machine.costs() == ["1", "1"] and not machine.box.waiting
 
 
-def test_without_an_answer_nobody_knows() -> None:
-    machine = Machine()
-    assert machine.take() and machine.remaining == [None] and not machine.box.waiting
+def test_without_an_answer_this_machine_counts_by_itself_until_there_is_one() -> None:
+    machine = Machine(None, None, [3, 60_000])
+    assert [machine.take() for _ in range(4)] == [True, True, True, False]
+    assert machine.remaining == [4, 3, 1, 0] and machine.costs() == ["0"] * 3
+
+
+def test_what_is_known_is_good_while_nobody_answers() -> None:
+    machine = Machine([3, 60_000])
+    machine.take()
+    machine.box.fire()
+    machine.counts.answer()  # nobody
+    assert [machine.take() for _ in range(2)] == [False, False] and machine.remaining == [1, 0, -1]
 
 
 def test_what_is_over_tells_at_once() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.ports import unused_port
-from tests.redis_server import RedisServer, cluster
+from tests.redis_server import RedisServer, cluster, sentinel
 from tests.userspace.proxy.redis_stage import SLOW, Asker, Silent, at
-from userspace.plugins.counting import CLUSTER, Script, Servers
+from userspace.plugins.counting import CLUSTER, SENTINEL, Script, Servers
 from userspace.proxy import redis_counts as module
+from userspace.proxy.redis_cluster import slot_of
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +190,7 @@ async def test_a_question_that_hangs_at_the_end_is_let_go() -> None:
     silent.stop()
 
 
-async def test_in_a_cluster_a_node_that_dies_takes_its_own_keys_alone(folder: Path) -> None:
+async def test_in_a_cluster_a_key_is_followed_and_a_node_that_dies_takes_its_own_keys_alone(folder: Path) -> None:
     asker = Asker()
     with cluster(folder, [unused_port(), unused_port()]) as nodes:
         servers = Servers(CLUSTER, (("127.0.0.1", unused_port()), ("127.0.0.1", nodes[0].port)), **SLOW)
@@ -197,9 +198,39 @@ async def test_in_a_cluster_a_node_that_dies_takes_its_own_keys_alone(folder: Pa
         assert await asyncio.gather(*(asker.ask(servers, key) for key in keys)) == [[1]] * 16
         held = [key for key in keys if nodes[0].call("EXISTS", key) == ":1\r\n"]
         assert 0 < len(held) < 16
+
+        one, two = (node.call("CLUSTER", "MYID").split("\r\n")[1] for node in nodes)
+        slot = str(slot_of(b"b"))
+        nodes[1].call("CLUSTER", "SETSLOT", slot, "IMPORTING", one)
+        nodes[0].call("CLUSTER", "SETSLOT", slot, "MIGRATING", two)
+        assert await asker.ask(servers, "b") == [1]  # by ASK: only who says so is let in there
+        for node in (nodes[1], nodes[0]):
+            node.call("CLUSTER", "SETSLOT", slot, "NODE", two)
+        assert await asker.ask(servers, "b") == [2]  # by MOVED
+        assert nodes[1].call("GET", "b") == "$1\r\n2\r\n" and asker.counts.failed == 0
+
         nodes[1].stop()
-        for _ in range(2):  # the first finds out, the second is not asked
+        for _ in range(2):  # the first finds out, the second need not be asked
             answers = await asyncio.gather(*(asker.ask(servers, key) for key in keys))
             assert [key for key, answer in zip(keys, answers, strict=True) if answer is not None] == held
         assert asker.counts.failed + asker.counts.refused == 2 * (16 - len(held))
+    await asker.close()
+
+
+async def test_who_sentinels_name_is_asked_anew_when_the_one_before_takes_no_writes(
+    folder: Path, server: RedisServer
+) -> None:
+    asker = Asker()
+    with RedisServer(folder) as next_one, sentinel(folder, server) as watch:
+        servers = Servers(SENTINEL, (("127.0.0.1", watch.port),), master="mymaster", connections=1, **SLOW)
+        assert await asker.ask(servers) == [1]
+        watch.call("SENTINEL", "REMOVE", "mymaster")
+        watch.call("SENTINEL", "MONITOR", "mymaster", "127.0.0.1", str(next_one.port), "1")
+        server.call("REPLICAOF", "127.0.0.1", str(unused_port()))  # of nobody: it takes no writes, and loads nothing
+        try:
+            assert await asker.ask(servers) is None and "ReadOnlyError" in asker.told[0]
+            assert await asker.ask(servers) == [1]
+            assert next_one.call("GET", "k") == "$1\r\n1\r\n"
+        finally:
+            server.call("REPLICAOF", "NO", "ONE")
     await asker.close()
