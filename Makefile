@@ -19,7 +19,7 @@ help: ## List the targets
 
 setup: $(BIN)/.installed .build/native/.made ## Install Debian packages and the Python environment; does nothing when both are there
 
-run: setup ## Build the lab, publish a load balancer, show traffic on three paths (ONCE=1: tear down and exit)
+run: setup ## Build the lab, publish a load balancer, show traffic on each path (ONCE=1: tear down and exit)
 	@$(BIN)/unilb lab demo $(if $(ONCE),--once)
 
 test: setup .build/npm/.installed .build/apisix-client/.installed .build/sslyze/.installed ## Lint, type check and run every test

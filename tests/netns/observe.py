@@ -138,11 +138,13 @@ def sha256_of(file: Path) -> str:
 
 
 def checksum_errors(lab: Lab, places: Iterable[str]) -> dict[str, int]:
-    """InCsumErrors of TCP and UDP, by "place protocol"."""
+    """InCsumErrors of TCP, which counts both families, and UDP, by "place protocol"."""
     found = {}
     for place in places:
         rows = [line.split() for line in run(lab, place, ["cat", "/proc/net/snmp"]).stdout.splitlines()]
         for names, values in zip(rows[::2], rows[1::2], strict=True):
             if names[0] in ("Tcp:", "Udp:"):
                 found[f"{place} {names[0]}"] = int(values[names.index("InCsumErrors")])
+        rows6 = dict(line.split() for line in run(lab, place, ["cat", "/proc/net/snmp6"]).stdout.splitlines())
+        found[f"{place} Udp6:"] = int(rows6["Udp6InCsumErrors"])
     return found

@@ -18,6 +18,7 @@ from userspace.lab.up import up
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(240)]
 NAME = "demo"
+PATHS = ("classic", "VPC blue", "VPC green", "VPC six")
 
 
 @pytest.fixture
@@ -36,14 +37,14 @@ def demonstrate() -> str:
     return done.stdout
 
 
-def shows_three_paths(shown: str) -> bool:
+def shows_every_path(shown: str) -> bool:
     lines = [re.split(r"\s{2,}", line) for line in shown.splitlines()]
-    paths = {line[0]: line for line in lines if line[0] in ("classic", "VPC blue", "VPC green")}
-    assert set(paths) == {"classic", "VPC blue", "VPC green"}
+    paths = {line[0]: line for line in lines if line[0] in PATHS}
+    assert tuple(paths) == PATHS
     assert {line[-1] for line in paths.values()} == {"ok"}
-    assert [line[1] for line in paths.values()] == ["web1 web2", "blue1 blue2", "green1 green2"]
+    assert [line[1] for line in paths.values()] == ["web1 web2", "blue1 blue2", "green1 green2", "six1 six2"]
     assert {line[2] for line in paths.values()} == {"203.0.113.9"}
-    assert [line[4] for line in paths.values()] == ["-", "10010", "10020"]
+    assert [line[4] for line in paths.values()] == ["-", "10010", "10020", "10030"]
     assert "on all 4 workers" in shown
     return True
 
@@ -56,9 +57,9 @@ def left_behind() -> list[str]:
     return mounts + names + [str(path) for path in paths if path.exists()]
 
 
-def test_the_demo_shows_all_three_paths_twice_in_a_row_and_leaves_nothing(nothing_there: None) -> None:
+def test_the_demo_shows_every_path_twice_in_a_row_and_leaves_nothing(nothing_there: None) -> None:
     for _ in range(2):
-        assert shows_three_paths(demonstrate())
+        assert shows_every_path(demonstrate())
         assert left_behind() == []
 
 
@@ -70,5 +71,5 @@ def test_the_demo_works_after_every_process_of_a_lab_was_killed(nothing_there: N
     for record in killed:
         assert record.alive
         os.kill(record.pid, signal.SIGKILL)
-    assert shows_three_paths(demonstrate())
+    assert shows_every_path(demonstrate())
     assert left_behind() == []

@@ -27,7 +27,7 @@ def open_connections(lab: Lab) -> Iterator[list[http.client.HTTPConnection]]:
     with ExitStack() as stack:
         opened = [stack.enter_context(kept(lab, address)) for address in ("198.51.100.10", GW1) for _ in range(4)]
         for connection in opened:
-            for tenant in ("blue", "green"):
+            for tenant in ("blue", "green", "six"):
                 for _ in range(2):  # one worker, hence both endpoints
                     connection.request("GET", "/seen", headers={"Host": f"{tenant}.example.com"})
                     assert connection.getresponse().read()
@@ -63,12 +63,12 @@ class TestMaps:
             (t.vpcs[vm.vpc].vni, str(vm.address), str(t.machines[vm.host].address)) for vm in t.vms.values()
         }
         for entry in dumped(lab, "gw1", "endpoints"):
-            assert text(entry["key"]).startswith("100.6")
+            assert text(entry["key"]).startswith("fd75:" if ":" in text(entry["value"]["addr"]) else "100.6")
             assert set(entry["value"]) == {"addr", "vtep", "vni", "mac", "mtu", "account"}
 
     def test_sessions_name_their_flow_and_where_it_leaves(self, lab: Lab) -> None:
         found = dumped(lab, "gw1", "sessions")
-        assert {entry["key"]["vni"] for entry in found} == {0, 10010, 10020}
+        assert {entry["key"]["vni"] for entry in found} == {0, 10010, 10020, 10030}
         for entry in found:
             assert {"saddr", "daddr", "sport", "dport", "vni", "proto"} <= set(entry["key"])
             assert {"peer", "direction", "tcp_seen", "created_ns", "packets", "bytes"} <= set(entry["value"])

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,8 @@ from tests.netns.observe import (
     service,
     sha256_of,
 )
-from userspace.lab import services, topology
+from tests.userspace.lab.underlay6 import over_ipv6
+from userspace.lab import demo, services, topology
 from userspace.lab.capture import captured, frames, tunnelled
 from userspace.lab.client import request
 from userspace.lab.exec import connect, open_socket, run
@@ -47,9 +49,10 @@ SIZE = 100 << 20
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A region with two L4 nodes and a DSR VIP; the router sends its clients to the first."""
+    """A region with two L4 nodes and a DSR VIP; the router sends its clients to the first. VPC six is behind VTEPs of
+    IPv6."""
     text = topology.DEFAULT_PATH.read_text().replace("\n  gw1:\n", f"{SECOND}  gw1:\n", 1)
-    for lab in built("e2edsr", topology.parse(text)):
+    for lab in built("e2edsr", topology.parse(over_ipv6(text))):
         publish(lab)
         yield lab
 
@@ -157,6 +160,21 @@ def test_a_lost_l4_node_breaks_no_connection(two: Lab) -> None:
         assert opened(two, "l4b") == 0
     assert status(two) == 200
     assert opened(two, "l4b") == 1
+
+
+def test_a_vpc_behind_vteps_of_ipv6_is_reached_as_any_other(two: Lab, tmp_path: Path) -> None:
+    places = ("client", "gw1", "gw2", "host1", "host2", "six1", "six2")
+    errors = checksum_errors(two, places)
+    digest = hashlib.sha256((two.state / "files" / str(1 << 20)).read_bytes()).hexdigest()
+    url, headers = f"http://{demo.eip(two)}/size/{1 << 20}", {"Host": "six.example.com"}
+    with captured(two, "host1", tmp_path / "host1"), captured(two, "host2", tmp_path / "host2"):
+        for _ in range(8):
+            assert hashlib.sha256(request(two, "client", "GET", url, headers=headers).body).hexdigest() == digest
+    packets = [p for host in ("host1", "host2") for f in frames(tmp_path / host) if (p := tunnelled(f))]
+    seen = {(p.vni, p.destination, p.inner_destination) for p in packets if p.inner_destination.startswith("fd00:")}
+    assert seen == {(10030, "fd10:1::31", "fd00:a::10"), (10030, "fd10:2::32", "fd00:a::11")}
+    assert {p.source for p in packets if p.inner_source.startswith("fd18:")} == {"fd10:1::11", "fd10:2::12"}
+    assert checksum_errors(two, places) == errors
 
 
 VMS, BLUE = "10.100.0.21", "10010/192.168.0.10:80"

@@ -1,4 +1,4 @@
-"""The three ways through the region: who answers, whom the endpoint sees, what is on the wire, what the cookie does."""
+"""The ways through the region: who answers, whom the endpoint sees, what is on the wire, what the cookie does."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,8 +12,8 @@ from userspace.lab.client import Reply, request
 from userspace.lab.lab import Lab
 
 pytestmark = pytest.mark.netns
-WAYS = ("classic", "blue", "green")
-VPCS = ("blue", "green")
+VPCS = ("blue", "green", "six")  # the last is of IPv6
+WAYS = ("classic", *VPCS)
 SURELY_BOTH = 5  # requests: one more than there are workers, so one worker has two, and alternates
 
 

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 from userspace.lab.apply import LabError
@@ -15,8 +15,9 @@ from userspace.lab.lab import Lab
 
 _PCAP_HEADER = 24
 _RECORD = struct.Struct("<IIII")  # seconds, microseconds, captured bytes, original bytes
-_OUTER = 14 + 20 + 8  # Ethernet, IPv4 without options, UDP
-_VXLAN = 8
+_ETHERNET, _UDP, _VXLAN = 14, 8, 8
+# EtherType -> length of the IP header without options, where its addresses begin, how long each is.
+_IP = {b"\x08\x00": (20, 12, 4), b"\x86\xdd": (40, 8, 16)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +63,29 @@ def frames(file: Path) -> Iterator[bytes]:
 
 
 def tunnelled(frame: bytes) -> Tunnelled | None:
-    """Return what a VXLAN frame over IPv4 carries; None when it carries no IPv4."""
-    inner = _OUTER + _VXLAN
-    if len(frame) < inner + 34 or frame[inner + 12 : inner + 14] != b"\x08\x00":
+    """Return what a VXLAN frame carries; None when it carries no IP."""
+    outer = _IP.get(frame[12:14])
+    if outer is None:
         return None
+    vxlan = _ETHERNET + outer[0] + _UDP
+    inner = frame[vxlan + _VXLAN :]
+    if inner[12:14] not in _IP or len(inner) < _ETHERNET + _IP[inner[12:14]][0]:
+        return None
+    source, destination = _ends(frame)
+    inner_source, inner_destination = _ends(inner)
     return Tunnelled(
-        source=str(IPv4Address(frame[26:30])),
-        destination=str(IPv4Address(frame[30:34])),
-        vni=int.from_bytes(frame[_OUTER + 4 : _OUTER + 7], "big"),
-        inner_destination_mac=frame[inner : inner + 6].hex(":"),
-        inner_source_mac=frame[inner + 6 : inner + 12].hex(":"),
-        inner_source=str(IPv4Address(frame[inner + 26 : inner + 30])),
-        inner_destination=str(IPv4Address(frame[inner + 30 : inner + 34])),
+        source=source,
+        destination=destination,
+        vni=int.from_bytes(frame[vxlan + 4 : vxlan + 7], "big"),
+        inner_destination_mac=inner[:6].hex(":"),
+        inner_source_mac=inner[6:12].hex(":"),
+        inner_source=inner_source,
+        inner_destination=inner_destination,
     )
+
+
+def _ends(frame: bytes) -> tuple[str, str]:
+    """Return source and destination of the IP packet in a frame."""
+    _, at, size = _IP[frame[12:14]]
+    addresses = frame[_ETHERNET + at :]
+    return str(ip_address(addresses[:size])), str(ip_address(addresses[size : 2 * size]))

@@ -1,4 +1,4 @@
-"""`unilb lab demo`: a region at work. Publishes a load balancer, sends requests on three paths, shows what happened."""
+"""`unilb lab demo`: a region at work. Publishes a load balancer, sends requests on each path, shows what happened."""
 
 import signal
 import tempfile
@@ -23,7 +23,7 @@ WORKERS = 2  # per gateway, as services.py starts them
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One of the three ways through the region: a host name, and the VPC behind it, if any."""
+    """One of the ways through the region: a host name, and the VPC behind it, if any."""
 
     name: str
     vpc: str | None
@@ -59,7 +59,7 @@ def publish_paths(lab: Lab) -> None:
         if path.vpc is None:
             nodes = {f"{m.address}:80": 1 for m in t.of_role("web")}
         else:
-            nodes = {f"{vm.address}:80": 1 for vm in t.vms.values() if vm.vpc == path.vpc}
+            nodes = {vm.at(80): 1 for vm in t.vms.values() if vm.vpc == path.vpc}
         _put(lab, f"/apisix/admin/upstreams/{path.name}", {"type": "roundrobin", "nodes": nodes, **vpc})
         route = {"host": path.host, "uri": "/*", "upstream_id": path.name, "plugins": {"sticky": {}}}
         _put(lab, f"/apisix/admin/routes/{path.name}", route)

@@ -52,7 +52,8 @@ def spawn(lab: Lab, place: str, service: str, argv: Sequence[str], log: Path | N
 
 def connect(lab: Lab, place: str, address: tuple[str, int], timeout: float = 5) -> socket.socket:
     """A TCP connection made from inside a machine or VM, usable from here. Raises OSError."""
-    sock = open_socket(lab, place)
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = open_socket(lab, place, family=family)
     try:
         sock.settimeout(timeout)
         sock.connect(address)
@@ -62,17 +63,22 @@ def connect(lab: Lab, place: str, address: tuple[str, int], timeout: float = 5) 
     return sock
 
 
-def open_socket(lab: Lab, place: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-    """An IPv4 socket that belongs to a machine or VM for life. Raises OSError, LabError."""
+def open_socket(
+    lab: Lab,
+    place: str,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+    family: socket.AddressFamily = socket.AF_INET,
+) -> socket.socket:
+    """A socket that belongs to a machine or VM for life. Raises OSError, LabError."""
     netns = lab.netns(place)
     if netns is None:
-        return socket.socket(socket.AF_INET, kind)
+        return socket.socket(family, kind)
     made: list[socket.socket | OSError] = []
 
     def inside() -> None:
         try:
             enter.enter_netns(str(netns))
-            made.append(socket.socket(socket.AF_INET, kind))
+            made.append(socket.socket(family, kind))
         except OSError as error:
             made.append(error)
 

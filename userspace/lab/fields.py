@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _Word = TypeVar("_Word", bound=str)
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 class TopologyError(Exception):
@@ -79,8 +81,17 @@ class Fields:
     def address(self, key: str) -> IPv4Address:
         return _address(self.field(key), self.text(key))
 
-    def addresses(self, key: str) -> list[IPv4Address]:
-        return [_address(self.field(key), text) for text in self.texts(key)]
+    def address6(self, key: str) -> IPv6Address:
+        found = self.any_address(key)
+        if not isinstance(found, IPv6Address):
+            raise TopologyError(self.field(key), f"{str(found)!r} is not an IPv6 address")
+        return found
+
+    def any_address(self, key: str) -> Address:
+        return _any_address(self.field(key), self.text(key))
+
+    def any_addresses(self, key: str) -> list[Address]:
+        return [_any_address(self.field(key), text) for text in self.texts(key)]
 
     def by_address(self) -> dict[IPv4Address, str]:
         """The whole mapping, of addresses to texts."""
@@ -89,8 +100,17 @@ class Fields:
     def network(self, key: str) -> IPv4Network:
         return _network(self.field(key), self.text(key))
 
-    def networks(self, key: str) -> list[IPv4Network]:
-        return [_network(self.field(key), text) for text in self.texts(key)]
+    def network6(self, key: str) -> IPv6Network:
+        found = self.any_network(key)
+        if not isinstance(found, IPv6Network):
+            raise TopologyError(self.field(key), f"{str(found)!r} is not an IPv6 network")
+        return found
+
+    def any_network(self, key: str) -> Network:
+        return _any_network(self.field(key), self.text(key))
+
+    def any_networks(self, key: str) -> list[Network]:
+        return [_any_network(self.field(key), text) for text in self.texts(key)]
 
     def done(self) -> None:
         for key in self._values:
@@ -118,3 +138,17 @@ def _network(field: str, text: str) -> IPv4Network:
         return IPv4Network(text)
     except ValueError as error:
         raise TopologyError(field, f"{text!r} is not an IPv4 network: {error}") from error
+
+
+def _any_address(field: str, text: str) -> Address:
+    try:
+        return ip_address(text)
+    except ValueError as error:
+        raise TopologyError(field, f"{text!r} is not an IP address") from error
+
+
+def _any_network(field: str, text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise TopologyError(field, f"{text!r} is not an IP network: {error}") from error

@@ -89,6 +89,9 @@ def _write_pattern(path: Path, size: int) -> None:
 def configuration(lab: Lab, place: str) -> str:
     """The nginx.conf of one machine or VM."""
     where = directory(lab, place)
+    vm = lab.topology.vms.get(place)
+    is_v6 = vm is not None and vm.address.version == 6
+    listens = f"listen {PORT} backlog=65535;" + (f" listen [::]:{PORT} backlog=65535;" if is_v6 else "")
     who = json.dumps(identity(lab, place))[1:-1]
     maps = "\n".join(
         f"""    map ${variable} $json_{name} {{ '' null; default '"?"'; '~{_PLAIN}' '"${variable}"'; }}"""
@@ -122,7 +125,7 @@ http {{
     default_type application/octet-stream;
 {maps}
     server {{
-        listen {PORT} backlog=65535;
+        {listens}
         location / {{
             default_type application/json;
             return 200 '{{{who}, {exchange}, {seen}}}\\n';

@@ -6,7 +6,7 @@ namespaces lab only. `configure` is everything inside one machine; the virtual m
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 from userspace.lab.roles import SYSCTLS, VM_SYSCTLS
@@ -87,9 +87,14 @@ def configure(topology: Topology, machine: Machine, nics: Mapping[str, str], lab
             Step(name, "ip", f"link set {nics[segment]} mtu {UNDERLAY_MTU} up"),
             Step(name, "ip", f"address replace {address}/{prefix} dev {nics[segment]}"),
         ]
+    for segment, address6 in machine.addresses6.items():
+        prefix = topology.segments6[segment].prefixlen
+        steps.append(Step(name, "ip", f"address replace {address6}/{prefix} dev {nics[segment]} nodad"))
     if machine.role == "router":
         return steps + _router(topology)
     steps.append(Step(name, "ip", f"route replace default via {topology.router.addresses[machine.segment]}"))
+    if machine.address6:
+        steps.append(Step(name, "ip", f"route replace default via {topology.router.addresses6[machine.segment]}"))
     if machine.role == "l4":
         # What the datapath does not take must die here: forwarded, it would come straight back from the router.
         steps += [Step(name, "ip", f"route replace blackhole {prefix}") for prefix in machine.prefixes]
@@ -112,8 +117,11 @@ def build(topology: Topology, lab: str) -> list[Step]:
 
 def _router(t: Topology) -> list[Step]:
     name = t.router.name
-    steps = [
-        Step(name, "ip", f"route replace {prefix} via {m.address}") for m in t.of_role("l4") for prefix in m.prefixes
+    steps = [Step(name, "sysctl", "net/ipv6/conf/all/forwarding = 1")] if t.segments6 else []
+    steps += [
+        Step(name, "ip", f"route replace {prefix} via {m.address if prefix.version == 4 else m.address6}")
+        for m in t.of_role("l4")
+        for prefix in m.prefixes
     ]
     steps += [Step(name, "ip", f"address replace {eip}/32 dev lo") for eip in t.eips]
     pairs = ", ".join(f"{eip} : {t.vips[vip].address}" for eip, vip in t.eips.items())
@@ -128,18 +136,20 @@ def _router(t: Topology) -> list[Step]:
 def _vxlan(t: Topology, host: Machine, vpc: Vpc) -> list[Step]:
     """One VNI on one host: its vxlan device with the MACs behind it, and the bridge for the VMs."""
     device, bridge = f"vx{vpc.vni}", f"br{vpc.vni}"
-    vxlan = f"type vxlan id {vpc.vni} local {host.address} dstport {VXLAN_PORT} nolearning"
+    vxlan = f"type vxlan id {vpc.vni} local {vpc.vtep(host)} dstport {VXLAN_PORT} nolearning"
     steps = [
         Step(host.name, "ip", f"link add {device} mtu {vpc.mtu} {vxlan}", creates=device),
         Step(host.name, "ip", f"link add {bridge} mtu {vpc.mtu} type bridge mcast_snooping 0", creates=bridge),
         Step(host.name, "ip", f"link set {bridge} addrgenmode none up"),
         Step(host.name, "ip", f"link set {device} master {bridge} addrgenmode none up"),
     ]
-    remotes = {m.inner_mac: m.address for m in t.of_role("gateway", "l4")}
+    remotes = {m.inner_mac: vpc.vtep(m) for m in t.of_role("gateway", "l4")}
     for vm in t.vms.values():
         if vm.vpc == vpc.name and vm.host != host.name:
-            remotes[vm.mac] = t.machines[vm.host].address
+            remotes[vm.mac] = vpc.vtep(t.machines[vm.host])
     for lladdr, vtep in remotes.items():
+        if vtep is None:  # a node without address6 leaves out what is behind VTEPs of IPv6
+            continue
         steps += [
             Step(host.name, "bridge", f"fdb replace {lladdr} dev {device} dst {vtep} self permanent"),
             Step(host.name, "bridge", f"fdb replace {lladdr} dev {device} master static"),
@@ -158,17 +168,21 @@ def _vm(t: Topology, vm: Vm, lab: str) -> list[Step]:
         Step(vm.host, "ip", f"link set {vm.name} master br{vpc.vni} addrgenmode none up"),
     ]
     steps += [Step(vm.host, "sysctl", f"{key} = {value}", vm.name) for key, value in VM_SYSCTLS.items()]
-    lines = ["link set lo up", f"link set {NIC} up", f"address replace {vm.address}/{vpc.cidr.prefixlen} dev {NIC}"]
+    flags = " nodad" if vpc.cidr.version == 6 else ""
+    lines = ["link set lo up", f"link set {NIC} up"]
+    lines.append(f"address replace {vm.address}/{vpc.cidr.prefixlen} dev {NIC}{flags}")
     lines += [
         f"neighbour replace {peer.address} lladdr {peer.mac} dev {NIC} nud permanent"
         for peer in t.vms.values()
         if peer.vpc == vm.vpc and peer.name != vm.name
     ]
-    for next_hop, node in zip(_LINK_LOCAL.hosts(), (*t.of_role("gateway"), *t.of_role("l4")), strict=False):
+    nodes = (*t.of_role("gateway"), *t.of_role("l4"))
+    for next_hop, node in zip(_LINK_LOCAL[vpc.cidr.version].hosts(), nodes, strict=False):
         lines.append(f"neighbour replace {next_hop} lladdr {node.inner_mac} dev {NIC} nud permanent")
-        lines += [f"route replace {prefix} via {next_hop} dev {NIC} onlink" for prefix in node.prefixes]
+        known = [prefix for prefix in node.prefixes if prefix.version == vpc.cidr.version]
+        lines += [f"route replace {prefix} via {next_hop} dev {NIC} onlink" for prefix in known]
     return steps + [Step(vm.host, "ip", line, vm.name) for line in lines]
 
 
-# Next hops towards gateways and then L4 nodes, in the order of the topology: 169.254.0.1 is the first gateway.
-_LINK_LOCAL = IPv4Network("169.254.0.0/16")
+# Next hops towards gateways and then L4 nodes, in the order of the topology: 169.254.0.1, or fe80::1, is the first one.
+_LINK_LOCAL: dict[int, IPv4Network | IPv6Network] = {4: IPv4Network("169.254.0.0/16"), 6: IPv6Network("fe80::/64")}

@@ -7,20 +7,14 @@ from typing import Any
 from userspace.lab.apply import LabError
 from userspace.lab.client import Reply, request
 from userspace.lab.lab import Lab
-from userspace.lab.topology import Topology
+from userspace.lab.topology import Machine, Topology
 
 ADMIN_PORT = 9180
 
 
 def objects(t: Topology) -> list[tuple[str, dict[str, Any]]]:
     """(path, body) of every object, in the order in which they may be put: what is referred to comes first."""
-    nodes = [
-        (
-            f"/unilb/nodes/{m.name}",
-            {"role": m.role, "zone": m.zone, "address": str(m.address), "laddrs": [str(a) for a in m.laddrs]},
-        )
-        for m in t.of_role("l4", "gateway")
-    ]
+    nodes = [(f"/unilb/nodes/{m.name}", _node(m)) for m in t.of_role("l4", "gateway")]
     vpcs = [
         (
             f"/unilb/vpcs/{vpc.name}",
@@ -29,7 +23,7 @@ def objects(t: Topology) -> list[tuple[str, dict[str, Any]]]:
                 "cidr": str(vpc.cidr),
                 "mtu": vpc.mtu,
                 "endpoints": {
-                    str(vm.address): {"vtep": str(t.machines[vm.host].address), "mac": vm.mac}
+                    str(vm.address): {"vtep": str(vpc.vtep(t.machines[vm.host])), "mac": vm.mac}
                     for vm in t.vms.values()
                     if vm.vpc == vpc.name
                 },
@@ -50,6 +44,17 @@ def objects(t: Topology) -> list[tuple[str, dict[str, Any]]]:
         for vip in t.vips.values()
     ]
     return [*nodes, *vpcs, *vips]
+
+
+def _node(m: Machine) -> dict[str, Any]:
+    address6 = {"address6": str(m.address6)} if m.address6 else {}
+    return {
+        "role": m.role,
+        "zone": m.zone,
+        "address": str(m.address),
+        **address6,
+        "laddrs": [str(laddr) for laddr in m.laddrs],
+    }
 
 
 def admin(lab: Lab, method: str, path: str, body: Any = None, *, timeout: float = 10) -> Reply:

@@ -2,34 +2,40 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 
-from userspace.lab.fields import Fields, TopologyError
+from userspace.lab.fields import Address, Fields, Network, TopologyError
 from userspace.lab.roles import Hook, Role
 
 DEFAULT_PATH = Path(__file__).resolve().parents[2] / "vagrant" / "topology.yaml"
 
 # Interface names hold 15 characters, and machines, segments ("br-" + name) and VMs name interfaces.
 MAX_NAME = 12
-VXLAN_OVERHEAD = 50  # outer IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14
+Underlay = Literal["ipv4", "ipv6"]
+VXLAN_OVERHEAD: Mapping[Underlay, int] = {
+    "ipv4": 50,
+    "ipv6": 70,
+}  # outer IP 20 or 40, UDP 8, VXLAN 8, inner Ethernet 14
 UNDERLAY_MTU = 1500
+LEAST_MTU6 = 1280  # RFC 8200 section 5
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine of the region. `addresses` is segment name -> address; only the router has more than one. `hook`: a
-    node's, see roles.py."""
+    """A machine of the region. `addresses` is segment name -> address; only the router has more than one. `addresses6`:
+    likewise of IPv6, none or those of some segments. `hook`: a node's, see roles.py."""
 
     name: str
     role: Role
     addresses: Mapping[str, IPv4Address]
     zone: str = ""
-    laddrs: tuple[IPv4Address, ...] = ()
-    prefixes: tuple[IPv4Network, ...] = ()
+    addresses6: Mapping[str, IPv6Address] = field(default_factory=dict)
+    laddrs: tuple[Address, ...] = ()
+    prefixes: tuple[Network, ...] = ()
     memory: int = 512  # MiB
     hook: Hook = "auto"
 
@@ -41,6 +47,11 @@ class Machine:
     def address(self) -> IPv4Address:
         """The machine's only, or first, address."""
         return next(iter(self.addresses.values()))
+
+    @property
+    def address6(self) -> IPv6Address | None:
+        """The machine's only, or first, address of IPv6, if it has any."""
+        return next(iter(self.addresses6.values()), None)
 
     @property
     def segment(self) -> str:
@@ -55,10 +66,17 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Vpc:
+    """mtu: inner. underlay: what its hosts' VTEPs speak."""
+
     name: str
     vni: int
-    cidr: IPv4Network
-    mtu: int  # inner
+    cidr: Network
+    mtu: int
+    underlay: Underlay = "ipv4"
+
+    def vtep(self, machine: Machine) -> Address | None:
+        """Return the machine's address that this VPC's packets come from and go to; None when it has none."""
+        return machine.address if self.underlay == "ipv4" else machine.address6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +84,16 @@ class Vm:
     name: str
     vpc: str
     host: str
-    address: IPv4Address
+    address: Address
 
     @property
     def mac(self) -> str:
-        """02:00 and the four bytes of the address: two tenants' VMs of one address share their MAC too."""
-        return mac(b"\x02\x00" + self.address.packed)
+        """02:00 and the last four bytes of the address: two tenants' VMs of one address share their MAC too."""
+        return mac(b"\x02\x00" + self.address.packed[-4:])
+
+    def at(self, port: int) -> str:
+        """Return what an upstream's nodes name a port of this VM by."""
+        return f"[{self.address}]:{port}" if self.address.version == 6 else f"{self.address}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +108,11 @@ class Vip:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The whole region. Mappings keep the order of the file; `eips` is EIP -> VIP name; `text` is the file itself."""
+    """The whole region. Mappings keep the order of the file; `segments6`: of those segments that have IPv6; `eips` is
+    EIP -> VIP name; `text` is the file itself."""
 
     segments: Mapping[str, IPv4Network]
+    segments6: Mapping[str, IPv6Network]
     machines: Mapping[str, Machine]
     vpcs: Mapping[str, Vpc]
     vms: Mapping[str, Vm]
@@ -134,6 +158,7 @@ def parse(text: str) -> Topology:
     top = Fields("", root)
     topology = Topology(
         segments={name: top.section("segments").network(name) for name in top.section("segments").names(MAX_NAME)},
+        segments6={name: top.section("segments6").network6(name) for name in top.section("segments6").names(MAX_NAME)},
         machines={f.name: _machine(f) for f in top.section("machines").children(MAX_NAME)},
         vpcs={f.name: _vpc(f) for f in top.section("vpcs").children(MAX_NAME)},
         vms={f.name: _vm(f) for f in top.section("vms").children(MAX_NAME)},
@@ -154,8 +179,9 @@ def _machine(f: Fields) -> Machine:
         role=f.choice("role", get_args(Role)),
         addresses={name: f.section("addresses").address(name) for name in f.section("addresses").names()},
         zone=f.text("zone", ""),
-        laddrs=tuple(f.addresses("laddrs")),
-        prefixes=tuple(f.networks("prefixes")),
+        addresses6={name: f.section("addresses6").address6(name) for name in f.section("addresses6").names()},
+        laddrs=tuple(f.any_addresses("laddrs")),
+        prefixes=tuple(f.any_networks("prefixes")),
         memory=f.integer("memory", 128, 1 << 20, 512),
         hook=f.choice("hook", get_args(Hook), "auto"),
     )
@@ -164,18 +190,16 @@ def _machine(f: Fields) -> Machine:
 
 
 def _vpc(f: Fields) -> Vpc:
-    vpc = Vpc(
-        f.name,
-        f.integer("vni", 1, (1 << 24) - 1),
-        f.network("cidr"),
-        f.integer("mtu", 576, UNDERLAY_MTU - VXLAN_OVERHEAD),
-    )
+    cidr = f.any_network("cidr")
+    underlay = f.choice("underlay", get_args(Underlay), "ipv4")
+    least, most = (LEAST_MTU6 if cidr.version == 6 else 576), UNDERLAY_MTU - VXLAN_OVERHEAD[underlay]
+    vpc = Vpc(f.name, f.integer("vni", 1, (1 << 24) - 1), cidr, f.integer("mtu", least, most), underlay)
     f.done()
     return vpc
 
 
 def _vm(f: Fields) -> Vm:
-    vm = Vm(f.name, f.text("vpc"), f.text("host"), f.address("address"))
+    vm = Vm(f.name, f.text("vpc"), f.text("host"), f.any_address("address"))
     f.done()
     return vm
 
@@ -197,21 +221,20 @@ def _check_machines(t: Topology) -> None:
     for role in ("router", "control"):
         if len(t.of_role(role)) != 1:
             raise TopologyError("machines", f"need exactly one machine with role {role}, found {len(t.of_role(role))}")
-    owners: dict[IPv4Address, str] = {}
+    owners: dict[Address, str] = {}
     for m in t.machines.values():
         where = f"machines.{m.name}"
         wanted = len(t.segments) if m.role == "router" else 1
         if len(m.addresses) != wanted:
             raise TopologyError(f"{where}.addresses", f"a {m.role} has {wanted}, found {len(m.addresses)}")
-        for segment, address in m.addresses.items():
-            field = f"{where}.addresses.{segment}"
-            if segment not in t.segments:
-                raise TopologyError(field, "no such segment")
-            if address not in t.segments[segment]:
-                raise TopologyError(field, f"{address} is not inside {t.segments[segment]}")
-            if address in owners:
-                raise TopologyError(field, f"{address} already belongs to {owners[address]}")
-            owners[address] = m.name
+        _check_addresses(f"{where}.addresses", m, m.addresses, t.segments, owners)
+        _check_addresses(f"{where}.addresses6", m, m.addresses6, t.segments6, owners)
+        if missing := m.addresses6.keys() - m.addresses.keys():
+            raise TopologyError(f"{where}.addresses6", f"not in {', '.join(sorted(missing))}")
+        if m.role == "router" and (missing := t.segments6.keys() - m.addresses6.keys()):
+            raise TopologyError(f"{where}.addresses6", f"a router needs one in {', '.join(sorted(missing))}")
+        if m.role == "l4" and m.address6 is None and any(prefix.version == 6 for prefix in m.prefixes):
+            raise TopologyError(f"{where}.prefixes", "of IPv6, which are routed to an address6 that it lacks")
         if m.role in ("gateway", "l4") and not (m.zone and m.laddrs and m.prefixes):
             raise TopologyError(where, f"a {m.role} needs zone, laddrs and prefixes")
         if m.hook != "auto" and m.role not in ("gateway", "l4"):
@@ -221,13 +244,29 @@ def _check_machines(t: Topology) -> None:
                 raise TopologyError(f"{where}.laddrs", f"{laddr} is in none of its prefixes")
 
 
+def _check_addresses(
+    where: str, m: Machine, addresses: Mapping[str, Any], segments: Mapping[str, Any], owners: dict[Address, str]
+) -> None:
+    for segment, address in addresses.items():
+        field = f"{where}.{segment}"
+        if segment not in segments:
+            raise TopologyError(field, "no such segment")
+        if address not in segments[segment]:
+            raise TopologyError(field, f"{address} is not inside {segments[segment]}")
+        if address in owners:
+            raise TopologyError(field, f"{address} already belongs to {owners[address]}")
+        owners[address] = m.name
+
+
 def _check_vpcs(t: Topology) -> None:
     vnis: dict[int, str] = {}
     for vpc in t.vpcs.values():
         if vpc.vni in vnis:
             raise TopologyError(f"vpcs.{vpc.name}.vni", f"{vpc.vni} already belongs to {vnis[vpc.vni]}")
         vnis[vpc.vni] = vpc.name
-    taken: dict[tuple[str, IPv4Address], str] = {}
+        if not any(laddr.version == vpc.cidr.version for m in t.of_role("gateway") for laddr in m.laddrs):
+            raise TopologyError(f"vpcs.{vpc.name}.cidr", f"no gateway has a local address of IPv{vpc.cidr.version}")
+    taken: dict[tuple[str, str], str] = {}
     for vm in t.vms.values():
         where = f"vms.{vm.name}"
         if vm.name in t.machines:
@@ -238,9 +277,12 @@ def _check_vpcs(t: Topology) -> None:
             raise TopologyError(f"{where}.host", f"no such vpc-host: {vm.host}")
         if vm.address not in t.vpcs[vm.vpc].cidr:
             raise TopologyError(f"{where}.address", f"{vm.address} is not inside {t.vpcs[vm.vpc].cidr}")
-        if other := taken.get((vm.vpc, vm.address)):
-            raise TopologyError(f"{where}.address", f"{vm.address} already belongs to {other} in VPC {vm.vpc}")
-        taken[vm.vpc, vm.address] = vm.name
+        if t.vpcs[vm.vpc].vtep(t.machines[vm.host]) is None:
+            raise TopologyError(f"{where}.host", f"{vm.host} has none of addresses6, which VPC {vm.vpc} runs over")
+        for what in (str(vm.address), vm.mac):
+            if other := taken.get((vm.vpc, what)):
+                raise TopologyError(f"{where}.address", f"{what} already belongs to {other} in VPC {vm.vpc}")
+            taken[vm.vpc, what] = vm.name
 
 
 def _check_vips(t: Topology) -> None:

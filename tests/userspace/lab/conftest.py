@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.userspace.lab.underlay6 import over_ipv6
 from userspace.lab import topology
 from userspace.lab.down import down
 from userspace.lab.lab import Lab
@@ -15,6 +16,12 @@ from userspace.lab.up import up
 @pytest.fixture(scope="session")
 def region() -> Topology:
     return topology.load()
+
+
+@pytest.fixture(scope="session")
+def region6(region: Topology) -> Topology:
+    """The region with an underlay of IPv6 too, which VPC six runs over; the L4 node has no address there."""
+    return topology.parse(over_ipv6(region.text))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def cleaned(region: Topology) -> Iterator[None]:
 
 @pytest.mark.netns
 def test_up_exec_status_down(cleaned: None) -> None:
-    assert lab("up", "--only", "fabric").stdout == f"lab {NAME} is up: 14 machines; state in /run/{NAME}-lab\n"
+    assert lab("up", "--only", "fabric").stdout == f"lab {NAME} is up: 16 machines; state in /run/{NAME}-lab\n"
     done = lab("exec", "gw1", "--", "sh", "-c", 'cat; hostname -I; exit "$1"', "--", "5", stdin="read\n")
     assert (done.returncode, done.stdout.split()) == (5, ["read", "10.1.0.11"])
     # options of the command need no -- before them

@@ -81,6 +81,80 @@ WANTED = [
 ]
 
 
+# Likewise, of VPC six: its addresses are of IPv6.
+SIX = [
+    ("its vxlan device is as the others'", "host1", None, "ip", "type vxlan id 10030 local 10.1.0.31 dstport 4789"),
+    (
+        "a gateway is behind its VTEP",
+        "host1",
+        None,
+        "bridge",
+        "fdb replace 02:75:0a:01:00:0b dev vx10030 dst 10.1.0.11",
+    ),
+    ("the other VM too", "host1", None, "bridge", "fdb replace 02:00:00:00:00:11 dev vx10030 dst 10.2.0.32"),
+    ("a VM has its address at once", "host1", "six1", "ip", "address replace fd00:a::10/64 dev eth0 nodad"),
+    ("it knows its neighbour", "host1", "six1", "ip", "neighbour replace fd00:a::11 lladdr 02:00:00:00:00:11 dev eth0"),
+    ("it answers over its next hop", "host1", "six1", "ip", "route replace fd18:1::/64 via fe80::1 dev eth0 onlink"),
+    ("who is the gateway", "host1", "six1", "ip", "neighbour replace fe80::1 lladdr 02:75:0a:01:00:0b dev eth0"),
+    ("and the other likewise", "host1", "six1", "ip", "route replace fd18:2::/64 via fe80::2 dev eth0 onlink"),
+]
+# And with an underlay of IPv6, which six runs over.
+OVER6 = [
+    ("the router forwards IPv6", "router", None, "sysctl", "net/ipv6/conf/all/forwarding = 1"),
+    ("and is in each segment", "router", None, "ip", "address replace fd10:1::1/64 dev br-zone-a nodad"),
+    ("a host has its address", "host1", None, "ip", "address replace fd10:1::31/64 dev eth0 nodad"),
+    ("and a way to the others", "host1", None, "ip", "route replace default via fd10:1::1"),
+    (
+        "its vxlan device runs over it",
+        "host1",
+        None,
+        "ip",
+        "mtu 1430 type vxlan id 10030 local fd10:1::31 dstport 4789",
+    ),
+    ("a gateway is behind its VTEP", "host1", None, "bridge", "dev vx10030 dst fd10:1::11 self permanent"),
+    (
+        "the other host's VM too",
+        "host2",
+        None,
+        "bridge",
+        "fdb replace 02:00:00:00:00:10 dev vx10030 dst fd10:1::31 self",
+    ),
+    ("other VPCs stay on IPv4", "host1", None, "ip", "mtu 1450 type vxlan id 10010 local 10.1.0.31 dstport 4789"),
+]
+
+
+@pytest.mark.parametrize(("machine", "vm", "tool", "text"), [row[1:] for row in SIX], ids=[row[0] for row in SIX])
+def test_a_vpc_of_ipv6_has(steps: list[Step], machine: str, vm: str | None, tool: str, text: str) -> None:
+    assert [line for line in lines(steps, machine, tool, vm) if text in line]
+
+
+@pytest.mark.parametrize(("machine", "vm", "tool", "text"), [row[1:] for row in OVER6], ids=[row[0] for row in OVER6])
+def test_an_underlay_of_ipv6_has(region6: Topology, machine: str, vm: str | None, tool: str, text: str) -> None:
+    assert [line for line in lines(plan.build(region6, "lab"), machine, tool, vm) if text in line]
+
+
+def test_a_node_without_an_address_there_is_behind_no_vtep_of_ipv6(region6: Topology) -> None:
+    assert region6.machines["l4"].address6 is None
+    known = [line for line in lines(plan.build(region6, "lab"), "host1", "bridge") if "02:75:0a:00:00:0a" in line]
+    assert {line.split()[4] for line in known} == {"vx10010", "vx10020"}
+
+
+def test_vms_know_next_hops_of_their_family_only(steps: list[Step]) -> None:
+    assert not any("fe80" in line or "fd18" in line for line in lines(steps, "host1", "ip", "blue1"))
+    assert not any("169.254" in line or "198.18" in line for line in lines(steps, "host1", "ip", "six1"))
+
+
+def test_local_addresses_of_ipv6_are_routed_to_an_l4_node_by_its_address_there(region6: Topology) -> None:
+    written = yaml.safe_load(region6.text)
+    l4 = written["machines"]["l4"]
+    l4["addresses6"] = {"core": "fd10::10"}
+    l4["laddrs"].append("fd96::1")
+    l4["prefixes"].append("fd96::/64")
+    steps = plan.build(topology.parse(yaml.safe_dump(written, sort_keys=False)), "lab")
+    assert "route replace fd96::/64 via fd10::10" in lines(steps, "router", "ip")
+    assert "route replace blackhole fd96::/64" in lines(steps, "l4", "ip")
+
+
 @pytest.mark.parametrize(("machine", "vm", "tool", "line"), [row[1:] for row in WANTED], ids=[row[0] for row in WANTED])
 def test_the_plan_has(steps: list[Step], machine: str, vm: str | None, tool: str, line: str) -> None:
     assert line in lines(steps, machine, tool, vm)

@@ -23,6 +23,7 @@ from userspace.lab.up import up
 PATHS = [f"/unilb/nodes/{n}" for n in ("l4", "gw1", "gw2")] + [
     "/unilb/vpcs/blue",
     "/unilb/vpcs/green",
+    "/unilb/vpcs/six",
     "/unilb/vips/public",
 ]
 
@@ -37,7 +38,7 @@ def test_the_objects_are_the_documented_ones(region: Topology) -> None:
         "role": "gateway",
         "zone": "a",
         "address": "10.1.0.11",
-        "laddrs": ["198.18.1.1", "198.18.1.2"],
+        "laddrs": ["198.18.1.1", "198.18.1.2", "fd18:1::1"],
     }
     assert found["/unilb/vpcs/green"] == {
         "vni": 10020,
@@ -48,12 +49,25 @@ def test_the_objects_are_the_documented_ones(region: Topology) -> None:
             "192.168.0.11": {"vtep": "10.2.0.32", "mac": "02:00:c0:a8:00:0b"},
         },
     }
+    assert found["/unilb/vpcs/six"]["endpoints"] == {
+        "fd00:a::10": {"vtep": "10.1.0.31", "mac": "02:00:00:00:00:10"},
+        "fd00:a::11": {"vtep": "10.2.0.32", "mac": "02:00:00:00:00:11"},
+    }
     assert found["/unilb/vips/public"] == {
         "address": "10.100.0.10",
         "port": 80,
         "protocol": "tcp",
         "targets": [{"node": "gw1", "port": 80}, {"node": "gw2", "port": 80}],
     }
+
+
+def test_over_an_underlay_of_ipv6_nodes_and_vteps_have_their_addresses_there(region6: Topology) -> None:
+    found = dict(objects(region6))
+    assert found["/unilb/nodes/gw1"]["address6"] == "fd10:1::11"
+    assert "address6" not in found["/unilb/nodes/l4"]
+    vteps = {ip: endpoint["vtep"] for ip, endpoint in found["/unilb/vpcs/six"]["endpoints"].items()}
+    assert vteps == {"fd00:a::10": "fd10:1::31", "fd00:a::11": "fd10:2::32"}
+    assert found["/unilb/vpcs/blue"] == dict(objects(region6))["/unilb/vpcs/blue"]
 
 
 def test_the_control_planes_model_takes_every_object(region: Topology) -> None:

@@ -64,7 +64,7 @@ def test_a_virtual_machine_takes_its_role_twice_and_gives_it_up() -> None:
     assert done.returncode == 0, done.stderr
     shown, taken, given_up = done.stdout.split("---\n")
     assert f"ip -batch - <<'END'\nnetns add {name}-blue1\nEND\n" in shown
-    namespaces = {f"{name}-blue1", f"{name}-green1"}
+    namespaces = {f"{name}-{vm}" for vm in ("blue1", "green1", "six1")}
     *lines, route, refused, green1, gateways = taken.splitlines()
     assert set(lines) == namespaces
     assert route.split() == ["default", "via", "10.1.0.1", "dev", "enp0s8"]

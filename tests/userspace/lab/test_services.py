@@ -15,6 +15,7 @@ from userspace.lab.services import Service
 from userspace.lab.up import up
 
 pytestmark = pytest.mark.netns
+VMS = ("blue1", "blue2", "green1", "green2", "six1", "six2")
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def planned(lab: Lab) -> dict[tuple[str, str], Service]:
 
 
 def test_each_machine_runs_what_its_role_says(planned: dict[tuple[str, str], Service]) -> None:
-    webs = {("web1", "nginx"), ("web2", "nginx")} | {(vm, "nginx") for vm in ("blue1", "blue2", "green1", "green2")}
+    webs = {("web1", "nginx"), ("web2", "nginx")} | {(vm, "nginx") for vm in VMS}
     assert set(planned) == webs | {("etcd", "etcd"), ("etcd", "control")} | {(n, "node") for n in ("l4", "gw1", "gw2")}
 
 

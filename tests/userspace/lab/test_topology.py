@@ -74,6 +74,35 @@ REFUSED: list[tuple[str, Change, str]] = [
     ),
     ("a VIP to no gateway", lambda t: t["vips"]["public"].update(targets=["web1"]), "no such gateway: web1"),
     ("an EIP of no VIP", lambda t: t["eips"].update({"198.51.100.11": "private"}), "eips.198.51.100.11: no such VIP"),
+    ("a VPC of neither family", lambda t: t["vpcs"]["six"].update(cidr="fd00:a::/200"), "is not an IP network"),
+    ("IPv6 that does not fit", lambda t: t["vpcs"]["six"].update(mtu=1279), "vpcs.six.mtu: must be a number from 1280"),
+    (
+        "a tunnel of IPv6 that does not fit",
+        lambda t: t["vpcs"]["six"].update(underlay="ipv6"),
+        "vpcs.six.mtu: must be a number from 1280 to 1430",
+    ),
+    ("an underlay of no family", lambda t: t["vpcs"]["six"].update(underlay="ipx"), "vpcs.six.underlay: 'ipx' is none"),
+    (
+        "a host without a VTEP of its VPC",
+        lambda t: t["vpcs"]["six"].update(underlay="ipv6", mtu=1430),
+        "vms.six1.host: host1 has none of addresses6, which VPC six runs over",
+    ),
+    (
+        "a VM of the other family",
+        lambda t: t["vms"]["six1"].update(address="192.168.0.10"),
+        "is not inside fd00:a::/64",
+    ),
+    (
+        "two VMs of one MAC",
+        lambda t: t["vms"]["six2"].update(address="fd00:a::1:0:10"),
+        "02:00:00:00:00:10 already belongs to six1 in VPC six",
+    ),
+    (
+        "a VPC that no gateway speaks to",
+        lambda t: [t["machines"][gateway]["laddrs"].pop() for gateway in ("gw1", "gw2")],
+        "vpcs.six.cidr: no gateway has a local address of IPv6",
+    ),
+    ("a segment of IPv6 that is none", lambda t: t.update(segments6={"core": "10.0.0.0/24"}), "is not an IPv6 network"),
     ("a section that is a list", lambda t: t.update(vpcs=[]), "vpcs: must be a mapping"),
     ("a missing field", lambda t: t["vms"]["blue1"].pop("host"), "vms.blue1.host: is missing"),
 ]
@@ -82,6 +111,39 @@ REFUSED: list[tuple[str, Change, str]] = [
 @pytest.mark.parametrize(("change", "text"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_refuses(region: Topology, change: Change, text: str) -> None:
     written = yaml.safe_load(region.text)
+    change(written)
+    with pytest.raises(TopologyError) as refused:
+        topology.parse(yaml.safe_dump(written, sort_keys=False))
+    assert text in str(refused.value)
+
+
+REFUSED6: list[tuple[str, Change, str]] = [
+    ("an address that is IPv4", machine("gw1", addresses6={"zone-a": "10.1.0.11"}), "is not an IPv6 address"),
+    ("an address that is none", machine("gw1", addresses6={"zone-a": "fd10::g"}), "'fd10::g' is not an IP address"),
+    ("an address of another segment", machine("gw1", addresses6={"zone-a": "fd10:2::11"}), "not inside fd10:1::/64"),
+    ("an address that is taken", machine("gw1", addresses6={"zone-a": "fd10:1::31"}), "already belongs to gw1"),
+    (
+        "a segment without IPv6",
+        machine("client", addresses6={"ext": "fd20::9"}),
+        "client.addresses6.ext: no such segment",
+    ),
+    ("a segment that it is not in", machine("gw1", addresses6={"core": "fd10::11"}), "gw1.addresses6: not in core"),
+    (
+        "a router that misses a segment",
+        lambda t: t["machines"]["router"]["addresses6"].pop("core"),
+        "router.addresses6: a router needs one in core",
+    ),
+    (
+        "prefixes that lead nowhere",
+        lambda t: t["machines"]["l4"]["prefixes"].append("fd96::/64"),
+        "machines.l4.prefixes: of IPv6, which are routed to an address6 that it lacks",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "text"), [row[1:] for row in REFUSED6], ids=[row[0] for row in REFUSED6])
+def test_refuses_of_an_underlay_of_ipv6(region6: Topology, change: Change, text: str) -> None:
+    written = yaml.safe_load(region6.text)
     change(written)
     with pytest.raises(TopologyError) as refused:
         topology.parse(yaml.safe_dump(written, sort_keys=False))
@@ -102,6 +164,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_macs_follow_from_addresses(region: Topology) -> None:
     assert region.machines["gw1"].inner_mac == "02:75:0a:01:00:0b"
     assert region.vms["blue1"].mac == region.vms["green1"].mac == "02:00:c0:a8:00:0a"
+    assert region.vms["six1"].mac == "02:00:00:00:00:10"
 
 
 def test_the_region_is_the_documented_one(region: Topology) -> None:

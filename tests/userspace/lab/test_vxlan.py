@@ -16,6 +16,8 @@ pytestmark = pytest.mark.netns
         ("blue2", "192.168.0.10", "blue1", 10010),
         ("green1", "192.168.0.11", "green2", 10020),
         ("green2", "192.168.0.10", "green1", 10020),
+        ("six1", "[fd00:a::11]", "six2", 10030),
+        ("six2", "[fd00:a::10]", "six1", 10030),
     ],
 )
 def test_an_address_means_the_vm_of_ones_own_vpc(webs: Lab, vm: str, address: str, answering: str, vni: int) -> None:
