@@ -18,7 +18,7 @@ PLACES = ("client", "l4", "gw1", "gw2", "host1", "host2", "blue1", "blue2")
 @pytest.fixture(autouse=True)
 def no_checksum_error(lab: Lab) -> Iterator[None]:
     before = checksum_errors(lab, PLACES)
-    assert len(before) == 2 * len(PLACES)
+    assert len(before) == 3 * len(PLACES)
     yield
     assert checksum_errors(lab, PLACES) == before
 
