@@ -233,6 +233,25 @@ def test_a_vm_is_checked_in_its_vpc_and_one_that_is_down_takes_no_session_and_ke
     eventually("and is sent clients", lambda: status(two, VMS) == "blue1")
 
 
+@pytest.fixture
+def narrow(two: Lab) -> Iterator[None]:
+    """The router's way to its clients takes 1400 bytes, of which they know nothing."""
+    run(two, "router", ["ip", "link", "set", "br-ext", "mtu", "1400"])
+    yield
+    run(two, "router", ["ip", "link", "set", "br-ext", "mtu", "1500"])
+    for vm in ("blue1", "blue2"):
+        run(two, vm, ["ip", "route", "flush", "cache"])
+
+
+@pytest.mark.usefixtures("vms", "narrow")
+def test_what_a_router_says_of_the_way_to_the_client_reaches_the_vm(two: Lab) -> None:
+    before = event(two, "l4", "icmp_translated")
+    digest = hashlib.sha256((two.state / "files" / str(1 << 20)).read_bytes()).hexdigest()
+    answer = request(two, "client", "GET", f"http://{VMS}/size/{1 << 20}")
+    assert hashlib.sha256(answer.body).hexdigest() == digest
+    assert event(two, "l4", "icmp_translated") > before
+
+
 def told(lab: Lab, vip: str) -> dict[str, object]:
     """What `GET /unilb/status` has of a VIP, by L4 node."""
     nodes = admin(lab, "GET", "/unilb/status").json()["nodes"]
