@@ -1,12 +1,18 @@
 /* splice_state.h: what a packet does to its splice. The states:
  *
  *          client: pure ack     payload, FIN       RST       SYN              endpoint: anything
- * TAIL     the socket's, and    carried            carried   a probe          carried
- *          ACTIVE when it acks  (guarded)          -> CLOSED
- *          the tail
- * ACTIVE   carried              carried (guarded)  the same  a probe          carried
+ * TAIL     the socket's, and    carried            carried,  a probe          carried; its
+ *          ACTIVE when it acks  (guarded)          CLOSED                     RST as the
+ *          the tail                                if exact                   client's
+ * ACTIVE   carried              carried (guarded)  the same  a probe          the same
  * BACK     dropped until the deadline, then the stack's (which resets)       dropped
- * CLOSED   carried              carried (guarded)  carried  ends it; passed  carried
+ * CLOSED   carried              carried (guarded)  carried   ends it; passed  carried
+ * and of a RST: what either end sends beyond all before has it ACTIVE (TAIL) again first
+ *
+ * Every RST is carried: its receiver judges it (RFC 5961 section 3). Here one counts that stands
+ * between what the receiver has acknowledged and what it was sent, which is one number where
+ * nothing is under way: there is the one that the receiver believes. While something is, or when
+ * the RST was damaged, the receiver may go on; who sends what is new has not been reset.
  *
  * A SYN never reaches the endpoint: where that has forgotten the connection, it would open another
  * there, which nobody has decided and whose numbers the client chooses. A keep-alive probe does
@@ -80,6 +86,19 @@ static __always_inline int splice_back(ctx_t *ctx, u32 id, struct splice *splice
 	return -DROP_SPLICE_HELD;
 }
 
+/* Has it again as it was before a reset: one of its ends sends what is new. */
+static __always_inline void splice_revive(struct splice *splice)
+{
+	u8 both = SPLICE_FIN_UP | SPLICE_FIN_DOWN;
+
+	if (splice->state != SPLICE_CLOSED || (splice->flags & both) == both)
+		return;
+	splice->flags &= ~SPLICE_RESET;
+	/* Or SPLICE_TAIL, one less, while that is not acknowledged: a branch here is one too many
+	 * for the verifier. */
+	splice->state = SPLICE_ACTIVE - ((u32)(splice->acked[UP] - splice->tail_end) >> 31);
+}
+
 /* Notes how far the sender has come, and how much it takes. An acknowledgement of what was never
  * sent counts for nothing, an old one's window neither (RFC 9293 section 3.10.7.4). */
 static __always_inline void splice_note(struct splice *splice, u32 way, const struct packet *pkt,
@@ -96,8 +115,10 @@ static __always_inline void splice_note(struct splice *splice, u32 way, const st
 		splice->answered_ns = splice->last_seen_ns;
 	if (pkt->rst || pkt->syn)
 		return;
-	if (ahead(end, splice->end[way]) > 0)
+	if (ahead(end, splice->end[way]) > 0) {
 		splice->end[way] = end;
+		splice_revive(splice);
+	}
 	if (pkt->ack && ahead(pkt->ack_seq, splice->acked[way]) >= 0 &&
 	    ahead(pkt->ack_seq, sent) <= 0) {
 		splice->acked[way] = pkt->ack_seq;
@@ -129,11 +150,13 @@ static __always_inline void splice_settle(u32 id, struct splice *splice)
 		splice_close(id, splice);
 }
 
-/* A reset is believed from where its receiver expects it: see RST_WINDOW. */
+/* May a reset have the number that its receiver expects? */
 static __always_inline int splice_believes(const struct splice *splice, u32 way,
 					   const struct packet *pkt)
 {
-	return pkt->seq + splice->delta[way] - splice->acked[!way] < RST_WINDOW;
+	u32 acked = splice->acked[!way] - splice->delta[way];
+
+	return pkt->seq - acked <= splice->end[way] - acked;
 }
 
 /* The table of states. Returns STEP_CARRY, STEP_PASS, or a negative drop reason. */
@@ -169,7 +192,7 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 		splice_note(splice, way, pkt, segment);
 	} else {
 		splice_note(splice, way, pkt, segment);
-		if (state == SPLICE_TAIL && pkt->ack && !pkt->rst && !pkt->syn) {
+		if (splice->state == SPLICE_TAIL && pkt->ack && !pkt->rst && !pkt->syn) {
 			s32 done = ahead(pkt->ack_seq, splice->tail_end);
 
 			if (done >= 0) {

@@ -14,7 +14,7 @@ from userspace.node.splice_abi import Back, EventType, State
 UP, DOWN = 0, 1
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 NOP, SACK, TIMESTAMPS = 1, 5, 8
-HEAD_MAX, SUMMED, RESET_WINDOW = 1024, 1536, 2**20  # what the kernel reads, what it sums, what RFC 5961 calls in window
+HEAD_MAX, SUMMED = 1024, 1536  # what the kernel reads of a head, and what it sums
 KEPT = 512  # of an answer
 LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]{1,9})\r\n")
 
@@ -132,6 +132,9 @@ class Model:
             return
         if ahead(segment.end, self.end[way]) > 0:
             self.end[way] = segment.end % 2**32
+            if self.state == State.CLOSED and not all(self.fin):  # who sends on has not been reset
+                self.state = State.TAIL if ahead(self.acked[UP], self.tail_end) < 0 else State.ACTIVE
+                self.reset = False
         sent = self.end[1 - way] + self.delta[1 - way]
         if segment.flags & ACK and ahead(segment.ack, self.acked[way]) >= 0 and ahead(segment.ack, sent) <= 0:
             self.acked[way] = segment.ack
@@ -173,7 +176,9 @@ class Model:
             self.told.append(EventType.END)
 
     def _is_expected(self, way: int, seq: int) -> bool:
-        return (seq + self.delta[way] - self.acked[1 - way]) % 2**32 < RESET_WINDOW
+        """May the receiver have come just so far? It has not acknowledged less, nor been sent more."""
+        known, sent = self.acked[1 - way] - self.delta[way], self.end[way]
+        return (seq - known) % 2**32 <= (sent - known) % 2**32
 
     def _has_endpoint(self, number: int) -> bool:
         """Has the endpoint acknowledged all of the client's stream up to here?"""

@@ -173,13 +173,23 @@ def reset(model: Model, rng: random.Random, offsets: tuple[int, ...]) -> Sent:
     yield way, Segment(flags, (expected + rng.choice(offsets)) % 2**32, ack)
 
 
-def reset_in_window(model: Model, rng: random.Random) -> Sent:
-    yield from reset(model, rng, (0, 1, 2**20 - 1))
+def reset_expected(model: Model, rng: random.Random) -> Sent:
+    yield from reset(model, rng, (0,))
+    yield from rng.choice((data, half_close, exchange, acknowledged))(model, rng)
+
+
+def reset_under_way(model: Model, rng: random.Random) -> Sent:
+    """Somewhere in what is not acknowledged, or behind it."""
+    way = either(model, rng)
+    sent = text(rng)
+    yield way, now(model, way, rng, PSH | ACK, sent)
+    yield from reset(model, rng, (0, 1, len(sent) - 1, len(sent), len(sent) + 1))
+    yield from rng.choice((data, acknowledged, again))(model, rng)
+
+
+def reset_not_expected(model: Model, rng: random.Random) -> Sent:
+    yield from reset(model, rng, (-1, 1, -5000, 1000, 2**20, 2**31))
     yield from data(model, rng)
-
-
-def reset_out_of_window(model: Model, rng: random.Random) -> Sent:
-    yield from reset(model, rng, (-1, -5000, 2**20, 2**31))
 
 
 def begin_anew(model: Model, rng: random.Random) -> Sent:
@@ -256,8 +266,18 @@ STEPS: dict[str, Step] = {
         step.__name__: step
         for step in (
             *(data, acknowledged, old_or_new_acknowledgement, again, beyond_a_gap, unknown_options, keep_alive_probe),
-            *(window_probe, half_close, simultaneous_close, finish_with_data, finish_again, reset_in_window),
-            *(reset_out_of_window, begin_anew, urgent, last_hop, damaged, without_ack, request, request_again),
+            *(window_probe, half_close, simultaneous_close, finish_with_data, finish_again, reset_expected),
+            *(
+                reset_under_way,
+                reset_not_expected,
+                begin_anew,
+                urgent,
+                last_hop,
+                damaged,
+                without_ack,
+                request,
+                request_again,
+            ),
             *(answer, exchange, anything),
         )
     },

@@ -10,12 +10,14 @@ import pytest
 
 from tests.bpf import splice_rows, test_splice, test_splice_log
 from tests.bpf.conftest import SIZES
+from tests.bpf.splice_machine import from_client
 from tests.bpf.test_splice import Machine
 from tests.bpf.test_splice_log import Told
 from tests.bpf.test_splice_model import every_step
 from tests.packets import run_case
 from userspace.node import datapath
 from userspace.node.datapath import Datapath
+from userspace.node.splice_abi import State
 
 pytestmark = pytest.mark.bpf
 Probe = Callable[[Machine], None]
@@ -109,7 +111,23 @@ MUTANTS = (
         "splice_state.h",
         "if (payload && splice->kind == SPLICE_GUARDED) {",
         "if (payload && splice->kind == SPLICE_GUARDED && splice->state != SPLICE_CLOSED) {",
-        lambda machine: test_splice.test_a_reset_that_the_endpoint_never_took_opens_nothing(machine, 1000),
+        test_splice.test_after_a_reset_that_the_endpoint_never_took_requests_are_judged,
+    ),
+    Mutant(
+        "a reset near the number that is expected counts",
+        "splice_state.h",
+        "return pkt->seq - acked <= splice->end[way] - acked;",
+        "return pkt->seq - acked < RST_WINDOW;",
+        lambda machine: test_splice.test_a_reset_is_believed_where_its_receiver_expects_it(machine, 1000, State.ACTIVE),
+    ),
+    Mutant(
+        "a reset is for ever",
+        "splice_state.h",
+        "splice_revive(splice);",
+        "",
+        lambda machine: test_splice.test_who_sends_on_has_not_been_reset(
+            machine, from_client("R", chksum=0x1234), from_client(payload=b"x")
+        ),
     ),
     Mutant(
         "urgent bytes are bytes",

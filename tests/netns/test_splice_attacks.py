@@ -147,6 +147,31 @@ def outcome(connection: Connection, before: int) -> str:
     return "reset" if connection.is_reset else "nothing"
 
 
+def until_carried(client: HostileClient, connections: list[Connection]) -> None:
+    waiting = connections
+    for _ in range(20):
+        client.ask(waiting, ALLOWED, lambda got: got.endswith((SPLICED, DECIDED)))
+        waiting = [c for c in waiting if not c.received.endswith(SPLICED)]
+        if not waiting:
+            break
+    assert not waiting, f"{len(waiting)} connections are not spliced"
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_blind_reset_ends_no_spliced_connection(lab: Lab) -> None:
+    """Near the number that the endpoint expects it is challenged there; a damaged one nobody takes."""
+    near = [Piece(at, b"", "R") for at in (1, 1000, 1 << 19, -1)]
+    with hostile_client(lab, GW1) as client:
+        [connection] = client.connect(1)
+        until_carried(client, [connection])
+        for reset in (*near, Piece(0, b"", "R", checksum=1)):
+            client.send(connection, reset)
+            client.ask([connection], ALLOWED, lambda got: got.endswith(SPLICED))
+            client.send(connection, reset)
+        client.ask([connection], PLAIN, lambda got: got[9:12] == b"503")  # it comes back
+        assert not connection.is_reset
+
+
 def test_no_attempt_gets_past_the_guard_and_others_are_served(lab: Lab, recorded: Path) -> None:
     before = drops(lab, "gw1")
     by_way: dict[str, Counter[str]] = {}
@@ -154,13 +179,7 @@ def test_no_attempt_gets_past_the_guard_and_others_are_served(lab: Lab, recorded
         for start in range(0, len(ATTEMPTS), AT_ONCE):
             chosen = ATTEMPTS[start : start + AT_ONCE]
             connections = client.connect(len(chosen))
-            waiting = connections
-            for _ in range(20):  # until the kernel carries each
-                client.ask(waiting, ALLOWED, lambda got: got.endswith((SPLICED, DECIDED)))
-                waiting = [c for c in waiting if not c.received.endswith(SPLICED)]
-                if not waiting:
-                    break
-            assert not waiting, f"{len(waiting)} connections are not spliced"
+            until_carried(client, connections)
             seen = {connection: len(connection.received) for connection in connections}
             attack(client, list(zip(chosen, connections, strict=True)))
             for attempt, connection in zip(chosen, connections, strict=True):

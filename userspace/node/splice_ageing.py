@@ -31,7 +31,7 @@ def fate(splice: Splice, generation: int, has_client: bool, now_ns: int, limits:
     it still has the client's socket."""
     if splice.generation != generation or splice.state == State.FREE:
         return Fate.RELEASE, "killed"
-    if splice.state in (State.ACTIVE, State.CLOSED) and has_client:
+    if splice.state == State.ACTIVE and has_client:
         return Fate.COVERED, ""
     if splice.state == State.CLOSED:
         return (Fate.RELEASE, "closed") if _past(splice.deadline_ns, now_ns, LINGER) else (Fate.KEEP, "")

@@ -17,7 +17,12 @@ ROWS = [
     ("one whose way back was missed", {"state": State.BACK, "deadline_ns": 998 * NSEC}, False, (Fate.RESET, "back")),
     ("one that has just closed", {"state": State.CLOSED, "deadline_ns": 991 * NSEC}, False, (Fate.KEEP, "")),
     ("one that has closed", {"state": State.CLOSED, "deadline_ns": 989 * NSEC}, False, (Fate.RELEASE, "closed")),
-    ("one reset before its tail", {"state": State.CLOSED, "deadline_ns": 999 * NSEC}, True, (Fate.COVERED, "")),
+    (
+        "one reset before its tail, which it may not have believed",
+        {"state": State.CLOSED, "deadline_ns": 999 * NSEC},
+        True,
+        (Fate.KEEP, ""),
+    ),
     ("one that was killed", {"state": State.FREE}, False, (Fate.RELEASE, "killed")),
     ("another use of the slot", {"state": State.ACTIVE, "generation": 4}, False, (Fate.RELEASE, "killed")),
 ]
