@@ -154,9 +154,9 @@ struct splice {
 	__u64 bytes_before; /* of the way back, when the last request was forwarded */
 	__u64 last; /* bytes that the endpoint sent, where `said` has not all of its answer */
 	__u16 said_len;
-	__u8 asked_head; /* the last request's method is HEAD */
-	__u8 mixed;	 /* what came behind a request was no head: it was pipelined */
-	__u32 reserved;
+	__u8 asked_head;	 /* the last request's method is HEAD */
+	__u8 mixed;		 /* what came behind a request was no head: it was pipelined */
+	__u32 asked_at;		 /* end of the way back when the last request was forwarded */
 	__u8 said[ANSWER_BYTES]; /* of the last answer, from `answer` on: see answer_end.py */
 	struct guard guard;
 };
@@ -184,7 +184,9 @@ struct spliced_request {
 	__u8 flags;
 	__u8 logged;
 	__u8 kind;
-	__u8 pad[3];
+	__u8 state; /* of a record without a head: SPLICE_CLOSED, or SPLICE_BACK, which may not be
+		       the end: the node has it carry on where an answer is not over */
+	__u8 pad[2];
 };
 _Static_assert(sizeof(struct spliced_request) == 112, "abi");
 

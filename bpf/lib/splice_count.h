@@ -110,6 +110,7 @@ static __always_inline void splice_account(struct splice *splice, u32 way, u32 p
 		 * it, as one does when it was lost, has a number behind it. */
 		splice->answer = splice->end[DOWN];
 		splice->bytes_before = splice->bytes[DOWN];
+		splice->asked_at = splice->end[DOWN];
 		splice->status = 0;
 		splice->last = 0;
 		splice->said_len = 0;

@@ -30,7 +30,7 @@ static __always_inline void request_note(u32 id, const struct splice *splice, st
 	told->begun_ns = splice->request_ns;
 	told->up = end - splice->mark_seq;
 	told->down = splice->bytes[DOWN] - splice->bytes_before;
-	told->answer = splice->end[DOWN] - splice->answer - !!(splice->flags & SPLICE_FIN_DOWN);
+	told->answer = splice->end[DOWN] - splice->asked_at - !!(splice->flags & SPLICE_FIN_DOWN);
 	if (splice->kind == SPLICE_OPAQUE) {
 		told->begun_ns = splice->created_ns;
 		told->up = splice->bytes[UP];
@@ -41,16 +41,18 @@ static __always_inline void request_note(u32 id, const struct splice *splice, st
 	told->flags = splice->flags;
 	told->logged = splice->logged;
 	told->kind = splice->kind;
-	told->pad[0] = told->pad[1] = told->pad[2] = 0;
+	told->pad[0] = told->pad[1] = 0;
 }
 
-/* Tells it, with the first `len` bytes of the room, the next request's head. */
-static __always_inline void request_tell(struct head *head, u64 len)
+/* Tells it, with the first `len` bytes of the room, the next request's head; with none, that the
+ * splice is `state` now. */
+static __always_inline void request_tell(struct head *head, u64 len, u8 state)
 {
 	asm volatile("" : "+r"(len));
 	if (len > HEAD_MAX)
 		return;
 	head->told.len = len;
+	head->told.state = state;
 	if (splice_requests.ringbuf_output(&head->told, sizeof(head->told) + len, BPF_RB_NO_WAKEUP))
 		count(EVENT_SPLICE_UNLOGGED);
 }

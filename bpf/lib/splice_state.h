@@ -213,7 +213,8 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 			if (verdict != GUARD_FORWARD && splice->state == SPLICE_CLOSED)
 				return -DROP_SPLICE_HELD;
 			if (splice->logged && (request || verdict != GUARD_FORWARD))
-				request_tell(head, request ? head->len : 0);
+				request_tell(head, request ? head->len : 0,
+					     request ? SPLICE_ACTIVE : SPLICE_BACK);
 			if (verdict != GUARD_FORWARD)
 				return splice_back(ctx, id, splice, pkt, payload, at, verdict - 1);
 		}
@@ -227,7 +228,7 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 	}
 	if (splice->logged && state != SPLICE_CLOSED && splice->state == SPLICE_CLOSED) {
 		request_note(id, splice, head);
-		request_tell(head, 0);
+		request_tell(head, 0, SPLICE_CLOSED);
 	}
 	return STEP_CARRY;
 }

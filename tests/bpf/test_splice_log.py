@@ -26,7 +26,7 @@ from tests.packets import TC_ACT_REDIRECT, TC_ACT_SHOT
 from userspace.node import abi, bpf
 from userspace.node.abi import Event
 from userspace.node.ring import Ring
-from userspace.node.splice_abi import Flag, Kind, Splice, SplicedRequest
+from userspace.node.splice_abi import Flag, Kind, Splice, SplicedRequest, State
 
 __all__ = ["machine"]
 pytestmark = pytest.mark.bpf
@@ -88,7 +88,7 @@ def test_a_request_is_told_with_its_head_and_with_what_became_of_the_one_before(
     assert (up, down, answer) == (len(HEAD), len(RESPONSE), len(RESPONSE))
     assert began < begun < sent < done < over
     assert (sent - begun) // 1000 <= first_us + 1 and first_us <= (over - began) // 1000
-    assert struct.unpack_from("=HBBI", then, 104) == (200, 0, 2, Kind.GUARDED)
+    assert struct.unpack_from("=HBBBBH", then, 104) == (200, 0, 2, Kind.GUARDED, State.ACTIVE, 0)
 
 
 def test_of_a_splice_that_is_not_logged_nothing_is_told(machine: Machine, told: Told) -> None:
@@ -107,7 +107,7 @@ def test_a_request_that_goes_back_is_told_by_nobody_here_but_ends_the_one_before
     machine.send(second(OTHER))
     _, ended = told.records()
     assert (figures(ended).number, figures(ended).len, len(ended)) == (1, 0, FIXED)
-    assert (figures(ended).status, figures(ended).answer) == (200, len(RESPONSE))
+    assert (figures(ended).status, figures(ended).answer, figures(ended).state) == (200, len(RESPONSE), State.BACK)
     machine.send(second(OTHER))
     assert not told.records()
 
@@ -155,6 +155,17 @@ def test_bytes_are_those_of_the_body_too_and_what_is_repeated_counts_once(machin
     assert ended.flags == Flag.FIN_UP | Flag.FIN_DOWN
 
 
+def test_interim_responses_are_bytes_of_the_answer(machine: Machine, told: Told) -> None:
+    machine.carry(**LOGGED)
+    machine.send(from_client(payload=HEAD))
+    hints = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    machine.send(from_endpoint(payload=hints, ack=S_SEQ + len(HEAD)))
+    machine.send(from_endpoint(payload=RESPONSE, seq=S_ACK + len(hints), ack=S_SEQ + len(HEAD)))
+    machine.send(from_client("R", seq=C_SEQ + len(HEAD)))
+    ended = figures(told.records()[-1])
+    assert (ended.status, ended.answer) == (200, len(hints) + len(RESPONSE))
+
+
 def test_a_request_that_is_cut_short_has_the_bytes_that_came(machine: Machine, told: Told) -> None:
     machine.carry(**LOGGED | {"guard": guard(method=b"POST")})
     machine.send(from_client(payload=POST + b"12"))
@@ -176,7 +187,8 @@ def test_an_end_is_told_once(machine: Machine, told: Told) -> None:
     for _ in range(2):
         machine.send(from_client("R"))
         machine.send(from_endpoint("R"))
-    assert [(figures(record).number, figures(record).len) for record in told.records()] == [(0, 0)]
+    (ended,) = (figures(record) for record in told.records())
+    assert (ended.number, ended.len, ended.state) == (0, 0, State.CLOSED)
 
 
 def test_of_bytes_alone_the_end_is_told_with_what_passed(machine: Machine, told: Told) -> None:

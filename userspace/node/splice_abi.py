@@ -102,7 +102,7 @@ class Splice(Structure):
         ("said_len", c_uint16),
         ("asked_head", c_uint8),
         ("mixed", c_uint8),
-        ("reserved", c_uint32),
+        ("asked_at", c_uint32),
         ("said", c_uint8 * ANSWER_BYTES),
         ("guard", Guard),
     ]
@@ -132,7 +132,8 @@ class SplicedRequest(Structure):
         ("flags", c_uint8),
         ("logged", c_uint8),
         ("kind", c_uint8),
-        ("pad", c_uint8 * 3),
+        ("state", c_uint8),
+        ("pad", c_uint8 * 2),
     ]
 
 

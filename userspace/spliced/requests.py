@@ -2,7 +2,7 @@
 
 A record (struct spliced_request) has the head of a request and what became of the one before it on its connection. So
 a request is open until the next one of its connection, or the connection's end. One that stays silent is finished by
-what the map `splices` says of it.
+what the map `splices` says of it; so is one whose connection was on its way back, since it may have carried on.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from userspace.node.splice_abi import Flag, Kind, Splice, State
 
-FIXED: Final = Struct("=5I2s2s16s16s5Q2IH2B4x")
+FIXED: Final = Struct("=5I2s2s16s16s5Q2IH4B2x")
 """struct spliced_request without its head."""
-KIND_AT: Final = FIXED.size - 4
 SILENT: Final = 3.0  # seconds after which the kernel is asked what became of a request
 NSEC: Final = 1_000_000_000
+_KIND, _STATE = 19, 20  # among the fields
 _WORD, _SIGN = 0xFFFFFFFF, 0x80000000
 
 
@@ -55,12 +55,14 @@ class Figures(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """A request without its end: the record that told it, and when it came or was last asked about."""
+    """A request without its end: the record that told it, and when it came or was last asked about. back: the record
+    that said that its connection goes back."""
 
     generation: int
     number: int
     record: bytes
     since: float
+    back: bytes = b""
 
 
 class Requests:
@@ -80,13 +82,19 @@ class Requests:
         id, generation, over, length = fixed[:4]
         known = self._open.pop(id, None)
         if known is not None:
-            if known.generation == generation and known.number == over:
-                self._write(_finished(known.record, _figures(fixed)))
+            if known.generation != generation:
+                self._give_up(known)
+            elif known.number != over:
+                self._give_up(known)
+                self.lost += max(0, over - known.number)
+            elif fixed[_STATE] == State.BACK:
+                known.back, known.since = record, now
+                self._open[id] = known
             else:
-                self.lost += 1 + max(0, over - known.number if known.generation == generation else 0)
+                self._write(_finished(known.record, _figures(fixed)))
         if length:
             self._open[id] = _Open(generation, over + 1, record, now)
-        elif record[KIND_AT] == Kind.OPAQUE:
+        elif fixed[_KIND] == Kind.OPAQUE:
             self._write(_finished(record, _figures(fixed)))
 
     def silent(self, now: float, most: int) -> list[int]:
@@ -109,7 +117,7 @@ class Requests:
             return
         if splice.generation != open.generation or splice.requests != open.number:
             del self._open[id]
-            self.lost += 1
+            self._give_up(open)
         elif _is_over(splice, now_ns):
             del self._open[id]
             self._write(_finished(open.record, figures(splice)))
@@ -118,12 +126,24 @@ class Requests:
         """Yield the records of the open requests, for a successor to take."""
         for open in self._open.values():
             yield open.record
+            if open.back:
+                yield open.back
 
     def restore(self, record: bytes, now: float) -> None:
-        """Take over an open request of a predecessor."""
-        if len(record) > FIXED.size:
-            id, generation, over = FIXED.unpack_from(record)[:3]
-            self._open[id] = _Open(generation, over + 1, record, now)
+        """Take over an open request of a predecessor; what is none counts for nothing."""
+        if len(record) >= FIXED.size:
+            id, generation, over, length = FIXED.unpack_from(record)[:4]
+            if length:
+                self._open[id] = _Open(generation, over + 1, record, now)
+            elif id in self._open:
+                self._open[id].back = record
+
+    def _give_up(self, open: _Open) -> None:
+        """Nobody will say more of it: what was said when its connection went back holds."""
+        if open.back:
+            self._write(_finished(open.record, _figures(FIXED.unpack_from(open.back))))
+        else:
+            self.lost += 1
 
 
 def _finished(record: bytes, became: Figures) -> Finished:
@@ -146,7 +166,7 @@ def figures(splice: Splice) -> Figures:
     end = splice.head
     if splice.end[0] - end & _SIGN:  # the body was cut short
         end = splice.end[0]
-    answer = splice.end[1] - splice.answer - bool(splice.flags & Flag.FIN_DOWN) & _WORD
+    answer = splice.end[1] - splice.asked_at - bool(splice.flags & Flag.FIN_DOWN) & _WORD
     return Figures(
         begun_ns=splice.request_ns,
         answered_ns=splice.answered_ns,

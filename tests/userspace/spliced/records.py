@@ -1,7 +1,7 @@
 """Records of the ring as the kernel writes them."""
 
 from userspace.node import abi
-from userspace.node.splice_abi import Kind, SplicedRequest
+from userspace.node.splice_abi import Kind, SplicedRequest, State
 
 HEAD = b"GET /a?x=1 HTTP/1.1\r\nHost: Shop.Example:80\r\nUser-Agent: t\r\n\r\n"
 NSEC = 1_000_000_000
@@ -29,6 +29,7 @@ def record(number: int, head: bytes = HEAD, id: int = 3, generation: int = 41, *
         status=200,
         logged=1,
         kind=Kind.GUARDED,
+        state=State.ACTIVE if head else State.CLOSED,
     )
     for name, value in fields.items():
         setattr(made, name, value)

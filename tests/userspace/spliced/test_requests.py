@@ -7,7 +7,7 @@ import pytest
 
 from tests.userspace.spliced.records import HEAD, NSEC, record
 from userspace.node.splice_abi import Flag, Kind, Splice, SplicedRequest, State
-from userspace.spliced.requests import FIXED, KIND_AT, SILENT, Finished, Requests, figures
+from userspace.spliced.requests import FIXED, SILENT, Finished, Requests, figures
 
 OTHER = HEAD.replace(b"/a", b"/other")
 
@@ -33,9 +33,8 @@ def test_a_record_is_read_as_the_kernel_lays_it_out() -> None:
     raw = random.Random(3).randbytes(FIXED.size)
     struct = SplicedRequest.from_buffer_copy(raw)
     assert FIXED.size == sizeof(SplicedRequest)
-    assert (raw[KIND_AT], KIND_AT) == (struct.kind, SplicedRequest.kind.offset)
     fields = FIXED.unpack(raw)
-    names = [str(name) for name, *_ in SplicedRequest._fields_][:-2]
+    names = [str(name) for name, *_ in SplicedRequest._fields_][:-1]
     assert len(fields) == len(names)
     for name, value in zip(names, fields, strict=True):
         told = getattr(struct, name)
@@ -114,11 +113,38 @@ def test_after_a_loss_it_goes_on() -> None:
     assert (scene.heads, scene.requests.lost) == ([OTHER], 4)
 
 
+def test_one_that_goes_back_is_over_when_its_connection_says_no_more() -> None:
+    """The node may have it carry on, since its answer is not over: then the figures are those that come later."""
+    back = record(1, b"", state=State.BACK, answer=100, down=100)
+    scene = Scene().takes(record(0), back, back)
+    assert not scene.finished
+    scene.takes(record(1, OTHER, answer=900, down=900))
+    assert [(request.head, request.down) for request in scene.finished] == [(HEAD, 900)]
+    assert scene.requests.lost == 0
+
+
+def test_one_that_went_back_has_what_was_said_then_when_nobody_knows_more() -> None:
+    back = record(1, b"", state=State.BACK, answer=100, down=100)
+    scene = Scene().takes(record(0), back, record(0, OTHER, generation=42))
+    assert [(request.head, request.down) for request in scene.finished] == [(HEAD, 100)]
+    again = Scene().takes(record(0), back)
+    again.requests.settle(3, entry(generation=42), LATE)
+    assert [(request.head, request.down) for request in again.finished] == [(HEAD, 100)]
+    assert (scene.requests.lost, again.requests.lost) == (0, 0)
+
+
+def test_one_that_went_back_is_finished_by_the_map_as_any() -> None:
+    scene = Scene().takes(record(0), record(1, b"", state=State.BACK, answer=100, down=100))
+    assert scene.requests.silent(SILENT, 9) == [3]
+    scene.requests.settle(3, entry(state=State.FREE), LATE)
+    assert [request.down for request in scene.finished] == [300]
+
+
 def entry(**fields: int) -> Splice:
     """What the map says of a splice whose only request is answered with 300 bytes, one of them sent twice."""
     made = Splice(generation=41, state=State.ACTIVE, requests=1, kind=Kind.GUARDED)
     made.head, made.mark_seq, made.status, made.first_us = 1000 + len(HEAD), 1000, 200, 1200
-    made.answer, made.end[0], made.end[1] = 9000, 1000 + len(HEAD), 9300
+    made.asked_at, made.end[0], made.end[1] = 9000, 1000 + len(HEAD), 9300
     made.bytes[1], made.bytes_before = 801, 500
     made.delta[1] = -4000 & 0xFFFFFFFF
     made.acked[0] = 5300
@@ -195,6 +221,14 @@ def test_a_fin_is_no_byte() -> None:
     closed = entry(flags=Flag.FIN_DOWN)
     closed.end[1] += 1
     assert figures(closed).down == 300
+
+
+def test_a_successor_knows_what_was_said_when_a_connection_went_back() -> None:
+    before, after = Scene().takes(record(0), record(1, b"", state=State.BACK, answer=100, down=100)), Scene()
+    for left in before.requests.records():
+        after.requests.restore(left, 0.0)
+    after.takes(record(0, generation=42))
+    assert [request.down for request in after.finished] == [100]
 
 
 def test_a_successor_finishes_what_is_left() -> None:
