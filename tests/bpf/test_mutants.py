@@ -136,7 +136,13 @@ MUTANTS = (
         "0",
         rows("guard: a head with an u"),
     ),
-    Mutant("a SYN's bytes are bytes", "splice_state.h", "(pkt->syn && payload)", "0", rows("guard: a head in a SYN")),
+    Mutant(
+        "a SYN's bytes are bytes",
+        "splice_state.h",
+        "(pkt->syn && payload)",
+        "(pkt->syn > 1 && payload)",
+        rows("guard: a head in a SYN"),
+    ),
     Mutant(
         "a SYN opens a connection at the endpoint", "splice.h", "way == UP && pkt->syn", "0", rows("splice: a SYN on a")
     ),
