@@ -11,9 +11,7 @@ static __always_inline int dsr_answer(struct __sk_buff *skb, struct packet *pkt)
 	u32 *role, zero = 0;
 
 	pull(skb, PARSE_LEN);
-	if (parse_frame((void *)(long)skb->data, (void *)(long)skb->data_end, 0, skb->len, pkt) !=
-		PARSED_OK ||
-	    !pkt->syn || !pkt->ack)
+	if (parse_frame(skb, 0, pkt) != PARSED_OK || !pkt->syn || !pkt->ack)
 		return TC_ACT_OK;
 	self = machine.lookup(&zero);
 	role = owned.lookup(&pkt->flow.saddr);

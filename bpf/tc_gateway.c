@@ -89,8 +89,7 @@ static __always_inline int to_vpc(struct __sk_buff *skb, struct packet *pkt)
 	u32 zero = 0, mtu;
 
 	pull(skb, PARSE_LEN);
-	parsed =
-	    parse_frame((void *)(long)skb->data, (void *)(long)skb->data_end, 0, skb->len, pkt);
+	parsed = parse_frame(skb, 0, pkt);
 	if (parsed == PARSED_NOT_IP || (pkt->v6 && pkt->flow.daddr.bytes[0] == 0xff))
 		return TC_ACT_OK; /* multicast of the device itself */
 	if (parsed != PARSED_OK && parsed != PARSED_ICMP_ERROR)
@@ -110,7 +109,7 @@ static __always_inline int to_vpc(struct __sk_buff *skb, struct packet *pkt)
 		     : packet_to_vpc(skb, pkt, endpoint, self, &tunnel_sport);
 	if (reason != DROP_NONE)
 		return -reason;
-	if (vxlan_push(skb, endpoint, self, tunnel_sport, pkt->tos))
+	if (vxlan_push(skb, pkt, endpoint, self, tunnel_sport))
 		return -DROP_ENCAP;
 	count(EVENT_ENCAP);
 	return forward_tunnel(skb, self, &endpoint->vtep, pkt->ip_len + outer_len(&endpoint->vtep));

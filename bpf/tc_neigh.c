@@ -7,7 +7,7 @@ int neigh_ingress(struct __sk_buff *skb)
 	struct unresolved *note = (void *)(long)skb->data_meta;
 	u32 ifindex;
 
-	if ((void *)(note + 1) > (void *)(long)skb->data || note->magic != UNRESOLVED_MAGIC)
+	if ((void *)(note + 1) > ctx_data(skb) || note->magic != UNRESOLVED_MAGIC)
 		return TC_ACT_UNSPEC;
 	/* On a virtual wire the note would travel on, to whoever reads such notes there. */
 	note->magic = 0;

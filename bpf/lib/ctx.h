@@ -7,10 +7,8 @@
 #ifndef UNILB_CTX_H
 #define UNILB_CTX_H
 
-#include <uapi/linux/bpf.h>
-#include <uapi/asm-generic/errno-base.h>
 #include <uapi/linux/pkt_cls.h>
-#include "abi.h"
+#include "linear.h"
 
 /* Newer than the header tree that BCC compiles with may be (6.1): the kernel's numbers. */
 #define CSUM_IPV6	       (1ULL << 7) /* BPF_F_IPV6, 6.16 and stable 6.12.117 */
@@ -30,12 +28,17 @@ static __always_inline u16 csum_fold_u64(u64 sum)
 #define VERDICT_PASS	 XDP_PASS
 #define VERDICT_DROP	 XDP_DROP
 #define CTX_HAS_GSO(ctx) 0
-#define CTX_LINEAR_MAX	 0xfff
-typedef struct xdp_md ctx_t;
 
 static __always_inline u32 ctx_len(ctx_t *ctx)
 {
 	return bpf_xdp_get_buff_len(ctx);
+}
+
+/* Says whether the frame has so many bytes. The helper is asked only where the linear part has not.
+ */
+static __always_inline int ctx_holds(ctx_t *ctx, u32 len)
+{
+	return ctx_data(ctx) + len <= ctx_data_end(ctx) || len <= ctx_len(ctx);
 }
 
 static __always_inline u32 ctx_ifindex(ctx_t *ctx)
@@ -48,63 +51,22 @@ static __always_inline void pull(ctx_t *ctx, u32 len)
 {
 }
 
-/* Returns where the `len` bytes at `at` are, or NULL when the linear part does not hold them. */
-static __always_inline void *ctx_linear(ctx_t *ctx, u64 at, u32 len)
-{
-	void *data_end = (void *)(long)ctx->data_end;
-	void *place = (void *)(long)ctx->data;
-
-	if (at > CTX_LINEAR_MAX)
-		return 0;
-	/* clang adds before it compares, or compares another copy: the verifier has to see the
-	 * bound on what is added, and the end on what is read. */
-	asm volatile("" : "+r"(at));
-	place += at & CTX_LINEAR_MAX;
-	asm volatile("" : "+r"(place));
-	return place + len > data_end ? 0 : place;
-}
-
-/* The sizes that headers are changed by. A packet that is too short for one fails: to try a helper
- * then would double what the verifier has to follow at each of them. */
+/* The sizes that headers are changed by, without a helper where they are linear. A packet that is
+ * too short for one fails: to try a helper then would double what the verifier has to follow. */
 #define CTX_IS_DIRECT(len) ((len) == 1 || (len) == 2 || (len) == 4 || (len) == 8 || (len) == 12)
 
-static __always_inline void ctx_copy(void *to, const void *from, u32 len)
-{
-	if (len == 1)
-		*(u8 *)to = *(const u8 *)from;
-	else if (len == 2)
-		*(u16 *)to = *(const u16 *)from;
-	else
-		for (int i = 0; i < 3; i++)
-			if (i < len / 4)
-				((u32 *)to)[i] = ((const u32 *)from)[i];
-}
-
-/* Headers are read and written where they are: a helper's call costs ten times as much. */
 static __always_inline int ctx_load(ctx_t *ctx, u32 at, void *to, u32 len)
 {
-	void *place;
-
 	if (!__builtin_constant_p(len) || !CTX_IS_DIRECT(len))
 		return bpf_xdp_load_bytes(ctx, at, to, len);
-	place = ctx_linear(ctx, at, len);
-	if (!place)
-		return -EFAULT;
-	ctx_copy(to, place, len);
-	return 0;
+	return ctx_header_load(ctx, at, to, len);
 }
 
 static __always_inline int ctx_store(ctx_t *ctx, u32 at, void *from, u32 len)
 {
-	void *place;
-
 	if (!__builtin_constant_p(len) || !CTX_IS_DIRECT(len))
 		return bpf_xdp_store_bytes(ctx, at, from, len);
-	place = ctx_linear(ctx, at, len);
-	if (!place)
-		return -EFAULT;
-	ctx_copy(place, from, len);
-	return 0;
+	return ctx_header_store(ctx, at, from, len);
 }
 
 /* Writes bytes that no checksum in the packet balances. */
@@ -150,11 +112,15 @@ static __always_inline int ctx_csum(ctx_t *ctx, u32 at, u64 from, u64 to, u64 fl
 #define VERDICT_PASS	 TC_ACT_OK
 #define VERDICT_DROP	 TC_ACT_SHOT
 #define CTX_HAS_GSO(ctx) ((ctx)->gso_size)
-typedef struct __sk_buff ctx_t;
 
 static __always_inline u32 ctx_len(ctx_t *ctx)
 {
 	return ctx->len;
+}
+
+static __always_inline int ctx_holds(ctx_t *ctx, u32 len)
+{
+	return len <= ctx->len;
 }
 
 /* The device it came in by, or the one that a local socket's packet is about to leave by. */
@@ -167,7 +133,7 @@ static __always_inline u32 ctx_ifindex(ctx_t *ctx)
  * and fails the parser's own checks. Packet pointers are void afterwards. */
 static __always_inline void pull(ctx_t *ctx, u32 len)
 {
-	if ((void *)(long)ctx->data + len > (void *)(long)ctx->data_end)
+	if (ctx_data(ctx) + len > ctx_data_end(ctx))
 		bpf_skb_pull_data(ctx, len < ctx->len ? len : ctx->len);
 }
 

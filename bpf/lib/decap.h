@@ -26,12 +26,12 @@ static __always_inline int vtep_check(const struct packet *outer, u32 vni)
 	struct vtep_key key = {.vni = vni};
 	struct traffic *traffic;
 
-	if (!vteps.lookup(&key))
-		return DROP_VNI_UNKNOWN;
 	key.vtep = outer->flow.saddr;
 	traffic = vteps.lookup(&key);
-	if (!traffic)
-		return DROP_VTEP_UNKNOWN;
+	if (!traffic) {
+		key.vtep = (struct addr){};
+		return vteps.lookup(&key) ? DROP_VTEP_UNKNOWN : DROP_VNI_UNKNOWN;
+	}
 	traffic->packets += 1;
 	traffic->bytes += outer->ip_len;
 	return DROP_NONE;
@@ -52,16 +52,16 @@ static __always_inline int decap_check(ctx_t *ctx, const struct packet *outer,
 			   ? unparsed_reason(*parsed)
 			   : DROP_MALFORMED;
 	pull(ctx, ETH_LEN + OUTER6_LEN + IPV6_LEN + TCP_MIN_LEN);
-	data = (void *)(long)ctx->data;
-	data_end = (void *)(long)ctx->data_end;
+	data = ctx_data(ctx);
+	data_end = ctx_data_end(ctx);
 	vxlan = data + ETH_LEN + UDP_LEN + (outer->v6 ? IPV6_LEN : IPV4_LEN);
 	reason = vxlan_check(vxlan, data_end, machine, &vni);
 	reason = reason ?: vtep_check(outer, vni);
 	if (reason != DROP_NONE)
 		return reason;
 	/* The parser wants an offset that is known when it is compiled. */
-	*parsed = outer->v6 ? parse_frame(data, data_end, OUTER6_LEN, ctx_len(ctx), inner)
-			    : parse_frame(data, data_end, OUTER_LEN, ctx_len(ctx), inner);
+	*parsed =
+	    outer->v6 ? parse_frame(ctx, OUTER6_LEN, inner) : parse_frame(ctx, OUTER_LEN, inner);
 	inner->flow.vni = vni;
 	if (*parsed == PARSED_NOT_IP)
 		return DROP_MALFORMED;

@@ -11,7 +11,7 @@ static __always_inline int deliver(ctx_t *ctx, const struct machine *machine)
 
 	__builtin_memcpy(macs, machine->vpc_mac, 6);
 	__builtin_memcpy(macs + 6, machine->inner_mac, 6);
-	if (ctx_store(ctx, 0, macs, sizeof(macs)))
+	if (ctx_header_store(ctx, 0, macs, sizeof(macs)))
 		return -DROP_INTERNAL;
 #ifdef UNILB_XDP
 	/* What its other end sends, the device receives. */

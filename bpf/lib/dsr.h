@@ -12,7 +12,7 @@
  */
 static __always_inline void dsr_touch(struct session *session, const struct packet *pkt)
 {
-	session->last_seen_ns = bpf_ktime_get_coarse_ns();
+	session->last_seen_ns = coarse_ns();
 	session->packets += 1;
 	session->bytes += pkt->ip_len;
 	account_packet(session, pkt);

@@ -4,10 +4,8 @@
 #define UNILB_FORWARD_H
 
 #include "outer.h"
+#include "route.h"
 #include "verdict.h"
-
-#define FAMILY_V4 2  /* AF_INET */
-#define FAMILY_V6 10 /* AF_INET6 */
 
 /* What an XDP program leaves in front of a packet, in its metadata, for neigh_ingress. */
 struct unresolved {
@@ -54,7 +52,7 @@ static __always_inline int send_unresolved(ctx_t *ctx, u32 ifindex)
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*note)))
 		return -DROP_NO_NEIGHBOUR;
 	note = (void *)(long)ctx->data_meta;
-	if ((void *)(note + 1) > (void *)(long)ctx->data)
+	if ((void *)(note + 1) > ctx_data(ctx))
 		return -DROP_NO_NEIGHBOUR;
 	note->magic = UNRESOLVED_MAGIC;
 	note->ifindex = ifindex;
@@ -62,68 +60,14 @@ static __always_inline int send_unresolved(ctx_t *ctx, u32 ifindex)
 }
 #endif
 
-struct route {
-	u32 ifindex;
-	u32 mtu; /* when the packet was too big for it */
-	u8 macs[12];
-	u8 unresolved; /* the next hop's MAC is not known */
-};
-
-/* Finds the way of a packet of `ip_len` bytes that leaves as `flow`, as the kernel's own forwarding
- * would. Needs forwarding enabled on the device it came in by. Returns enum drop_reason. */
-static __always_inline int route_find(ctx_t *ctx, u32 ip_len, const struct flow *flow,
-				      struct route *route)
-{
-	struct bpf_fib_lookup fib = {};
-	int err;
-
-	fib.l4_protocol = flow->proto;
-	fib.sport = flow->sport;
-	fib.dport = flow->dport;
-	fib.ifindex = ctx_ifindex(ctx);
-	fib.tot_len = CTX_HAS_GSO(ctx) ? 0 : ip_len;
-	if (addr_is_v4(&flow->daddr)) {
-		fib.family = FAMILY_V4;
-		fib.ipv4_src = v4_from_addr(&flow->saddr);
-		fib.ipv4_dst = v4_from_addr(&flow->daddr);
-	} else {
-		fib.family = FAMILY_V6;
-		__builtin_memcpy(fib.ipv6_src, &flow->saddr, 16);
-		__builtin_memcpy(fib.ipv6_dst, &flow->daddr, 16);
-	}
-	err = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-	route->ifindex = fib.ifindex;
-	route->unresolved = err == BPF_FIB_LKUP_RET_NO_NEIGH;
-	if (err == BPF_FIB_LKUP_RET_FRAG_NEEDED) {
-		route->mtu = fib.mtu_result;
-		return DROP_TOO_BIG;
-	}
-	if (err != BPF_FIB_LKUP_RET_SUCCESS && !route->unresolved)
-		return DROP_NO_ROUTE;
-	__builtin_memcpy(route->macs, fib.dmac, 6);
-	__builtin_memcpy(route->macs + 6, fib.smac, 6);
-	return DROP_NONE;
-}
-
 /* Sends the packet that way. Returns a verdict or a negative drop reason. */
 static __always_inline int route_send(ctx_t *ctx, struct route *route)
 {
 	if (route->unresolved)
 		return send_unresolved(ctx, route->ifindex);
-	if (ctx_store(ctx, 0, route->macs, sizeof(route->macs)))
+	if (ctx_header_store(ctx, 0, route->macs, sizeof(route->macs)))
 		return -DROP_INTERNAL;
 	return send_out(ctx, route->ifindex);
-}
-
-/* Returns the flow of a packet that leaves as the other end of `peer`. */
-static __always_inline struct flow reversed(const struct flow *peer)
-{
-	struct flow flow = {.saddr = peer->daddr,
-			    .daddr = peer->saddr,
-			    .sport = peer->dport,
-			    .dport = peer->sport,
-			    .proto = peer->proto};
-	return flow;
 }
 
 /* Sends a VXLAN packet of `ip_len` bytes to its VTEP. Returns a verdict or a negative drop reason.
@@ -132,12 +76,12 @@ static __always_inline int forward_tunnel(ctx_t *ctx, const struct machine *mach
 					  const struct addr *vtep, u32 ip_len)
 {
 #ifdef UNILB_XDP
-	struct flow flow = {
-	    .saddr = *underlay(machine, vtep), .daddr = *vtep, .proto = IPPROTO_UDP};
-	struct route route = {};
-	int reason = route_find(ctx, ip_len, &flow, &route);
+	struct flow from = {
+	    .saddr = *vtep, .daddr = *underlay(machine, vtep), .proto = IPPROTO_UDP};
+	struct route *route = 0;
+	int reason = route_find(ctx, ip_len, &from, &route);
 
-	return reason ? -reason : route_send(ctx, &route);
+	return reason ? -reason : route_send(ctx, route);
 #else
 	if (CTX_HAS_GSO(ctx) && !addr_is_v4(vtep))
 		return bpf_redirect(machine->segments_ifindex, 0);

@@ -19,7 +19,7 @@ struct gue {
 	struct ethhdr eth;
 	struct iphdr ip;
 	struct udphdr udp;
-} __attribute__((packed));
+} __attribute__((packed, aligned(2)));
 _Static_assert(sizeof(struct gue) == GUE_END, "the outer headers");
 
 /* Puts the packet, whose TOS byte is `tos`, into a tunnel. The outer MACs are left to whoever sends
@@ -44,7 +44,7 @@ static __always_inline int gue_push(ctx_t *ctx, const struct addr *from, const s
 	gue.udp.source = sport;
 	gue.udp.dest = bpf_htons(GUE_PORT);
 	gue.udp.len = bpf_htons(len - IPV4_LEN);
-	gue.ip.check = csum_add_u16(0xffff, bpf_csum_diff(0, 0, (__be32 *)&gue.ip, IPV4_LEN, 0));
+	gue.ip.check = ipv4_check(&gue.ip);
 #ifdef UNILB_XDP
 	err = bpf_xdp_adjust_head(ctx, -GUE_LEN);
 #else
@@ -64,18 +64,18 @@ static __always_inline int is_gue(const struct packet *outer, const struct machi
 }
 
 /* Parses the packet within. Returns enum parsed. */
-static __always_inline int gue_parse(void *data, void *data_end, u32 len, struct packet *inner)
+static __always_inline int gue_parse(ctx_t *ctx, struct packet *inner)
 {
-	u8 *first = data + GUE_END;
+	u8 *first = ctx_data(ctx) + GUE_END;
 
-	if ((void *)(first + 1) > data_end)
+	if ((void *)(first + 1) > ctx_data_end(ctx))
 		return PARSED_MALFORMED;
 	inner->l3 = GUE_END;
 	switch (*first >> 4) {
 	case 4:
-		return parse_v4(data, data_end, GUE_END, len, inner);
+		return parse_v4(ctx, GUE_END, inner);
 	case 6:
-		return parse_v6(data, data_end, GUE_END, len, inner);
+		return parse_v6(ctx, GUE_END, inner);
 	default:
 		return PARSED_MALFORMED; /* variant 0 has a header here */
 	}

@@ -56,8 +56,7 @@ static __always_inline int too_big_v4(ctx_t *ctx, const struct packet *pkt, u32 
 	error->ip.protocol = IPPROTO_ICMP;
 	error->ip.saddr = v4_from_addr(&pkt->flow.daddr);
 	error->ip.daddr = v4_from_addr(&pkt->flow.saddr);
-	error->ip.check =
-	    csum_add_u16(0xffff, bpf_csum_diff(0, 0, (void *)&error->ip, IPV4_LEN, 0));
+	error->ip.check = ipv4_check(&error->ip);
 	error->icmp.type = ICMP4_UNREACHABLE;
 	error->icmp.code = ICMP4_FRAG_NEEDED;
 	error->icmp.seq = bpf_htons((u16)mtu);

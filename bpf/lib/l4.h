@@ -30,7 +30,7 @@ static __always_inline int to_host(ctx_t *ctx, struct packet *pkt, const struct 
 		return -DROP_INTERNAL;
 	if (rewrite(ctx, pkt, peer, 1))
 		return -DROP_INTERNAL;
-	if (vxlan_push(ctx, host, machine, tunnel_sport, pkt->tos))
+	if (vxlan_push(ctx, pkt, host, machine, tunnel_sport))
 		return -DROP_ENCAP;
 	count(EVENT_ENCAP);
 	return forward_tunnel(ctx, machine, &host->vtep, pkt->ip_len + outer_len(&host->vtep));
@@ -40,54 +40,54 @@ static __always_inline int to_host(ctx_t *ctx, struct packet *pkt, const struct 
 static __always_inline int to_classic(ctx_t *ctx, struct packet *pkt, const struct machine *machine,
 				      const struct flow *peer, u8 is_untold)
 {
-	struct flow onward = reversed(peer);
-	struct route route = {};
+	struct route *route = 0;
 	int reason;
 
-	reason = route_find(ctx, pkt->ip_len, &onward, &route);
+	reason = route_find(ctx, pkt->ip_len, peer, &route);
 	if (reason == DROP_TOO_BIG)
-		return refuse_too_big(ctx, pkt, route.mtu);
+		return refuse_too_big(ctx, pkt, route->mtu);
 	if (reason)
 		return -reason;
 	if (is_untold && toa_write(ctx, pkt, machine->toa_kind, machine->mtu))
 		return -DROP_INTERNAL;
 	if (rewrite(ctx, pkt, peer, 1))
 		return -DROP_INTERNAL;
-	return route_send(ctx, &route);
+	return route_send(ctx, route);
 }
 
-static __always_inline int to_target(ctx_t *ctx, struct packet *pkt, const struct machine *machine)
+/* From a client to its target. `session`: what the flow was found to be, if anything. */
+static __always_inline int to_target(ctx_t *ctx, struct scratch *room, struct session *session,
+				     const struct machine *machine)
 {
+	struct packet *pkt = &room->outer;
+	struct flow *peer = &room->peer;
 	int reason = DROP_INTERNAL;
-	struct session *session;
-	struct flow peer;
 	u8 is_untold;
 
-	session = vip_session(pkt, machine, &reason);
+	session = vip_session(pkt, session, machine, &reason);
 	if (!session)
 		return -reason;
-	peer = session->peer;
+	*peer = session->peer;
 	if (session->direction == DIRECTION_ONLY) {
 		dsr_touch(session, pkt);
-		return dsr_send(ctx, pkt, machine, &peer.saddr, session->tunnel_sport);
+		return dsr_send(ctx, pkt, machine, &peer->saddr, session->tunnel_sport);
 	}
 	session_touch(session, pkt);
 	is_untold = pkt->flow.proto == IPPROTO_TCP && !(session->tcp_seen & SEEN_PEER) &&
 		    !pkt->syn && !pkt->rst;
-	if (peer.vni)
-		return to_host(ctx, pkt, machine, &peer, session->tunnel_sport, is_untold);
-	return to_classic(ctx, pkt, machine, &peer, is_untold);
+	if (peer->vni)
+		return to_host(ctx, pkt, machine, peer, session->tunnel_sport, is_untold);
+	return to_classic(ctx, pkt, machine, peer, is_untold);
 }
 
 /* From a target to its client. The packet, out of whatever tunnel it came by, is `pkt`. */
 static __always_inline int to_client(ctx_t *ctx, struct packet *pkt, const struct flow *peer,
 				     u32 mtu)
 {
-	struct flow onward = reversed(peer);
-	struct route route = {};
+	struct route *route = 0;
 	int reason;
 
-	reason = route_find(ctx, pkt->ip_len, &onward, &route);
+	reason = route_find(ctx, pkt->ip_len, peer, &route);
 	if (reason)
 		return -reason;
 	if (pkt->flow.proto == IPPROTO_TCP && pkt->syn &&
@@ -95,7 +95,7 @@ static __always_inline int to_client(ctx_t *ctx, struct packet *pkt, const struc
 		return -DROP_INTERNAL;
 	if (rewrite(ctx, pkt, peer, 1))
 		return -DROP_INTERNAL;
-	return route_send(ctx, &route);
+	return route_send(ctx, route);
 }
 
 /* From a target to this node itself, the answer to a probe. */
@@ -107,23 +107,23 @@ static __always_inline int to_self(ctx_t *ctx, struct packet *pkt, const struct 
 
 static __always_inline int answer_ping(ctx_t *ctx, const struct packet *pkt)
 {
-	struct flow back = reversed(&pkt->flow);
-	struct route route = {};
-	int reason = route_find(ctx, pkt->ip_len, &back, &route);
+	struct route *route = 0;
+	int reason = route_find(ctx, pkt->ip_len, &pkt->flow, &route);
 
 	if (reason)
 		return -reason;
-	return icmp_answer(ctx, pkt) ? -DROP_INTERNAL : route_send(ctx, &route);
+	return icmp_answer(ctx, pkt) ? -DROP_INTERNAL : route_send(ctx, route);
 }
 
-/* Says whose business the packet is: enum owned, or 0 when it is none of ours. */
+/* Says whose business the packet is: enum owned, or 0 when it is none of ours. A session says it
+ * without asking: one whose VIP is published no longer lives on until its target ends it. */
 static __always_inline u32 owner(ctx_t *ctx, const struct packet *pkt, int parsed,
-				 const struct machine *machine)
+				 const struct session *session, const struct machine *machine)
 {
 	u32 *ours;
 
-	if (is_tunnel(pkt, parsed, machine))
-		return OWNED_TUNNEL;
+	if (session)
+		return session->direction == DIRECTION_REPLY ? OWNED_LADDR : OWNED_VIP;
 	ours = owned.lookup((struct addr *)&pkt->flow.daddr);
 	if (!ours) {
 		if (parsed == PARSED_ICMP_ERROR && is_ours(pkt, machine))
@@ -138,19 +138,22 @@ static __always_inline u32 owner(ctx_t *ctx, const struct packet *pkt, int parse
 static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 {
 	struct packet *pkt = &room->outer;
-	struct session *session;
+	struct session *session = 0;
 	struct machine *self;
 	u32 zero = 0, ours, tunnel_len = 0;
-	struct flow peer;
 	int parsed, reason = 0, verdict = 0;
 
 	pull(ctx, PARSE_LEN);
-	parsed =
-	    parse_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, 0, ctx_len(ctx), pkt);
+	parsed = parse_frame(ctx, 0, pkt);
 	self = machine.lookup(&zero);
 	if (!self)
 		return VERDICT_PASS;
-	ours = owner(ctx, pkt, parsed, self);
+	if (is_tunnel(pkt, parsed, self)) {
+		ours = OWNED_TUNNEL;
+	} else {
+		session = parsed == PARSED_OK ? sessions.lookup(&pkt->flow) : 0;
+		ours = owner(ctx, pkt, parsed, session, self);
+	}
 	if (!ours)
 		return VERDICT_PASS;
 	if (ours == OWNED_TUNNEL) {
@@ -172,12 +175,13 @@ static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 	}
 	if (ours == OWNED_VIP)
 		return pkt->is_echo && pkt->opens ? answer_ping(ctx, pkt)
-						  : to_target(ctx, pkt, self);
-	session = sessions.lookup(&pkt->flow);
+						  : to_target(ctx, room, session, self);
+	if (ours == OWNED_TUNNEL)
+		session = sessions.lookup(&pkt->flow);
 	if (!session)
 		return -DROP_NO_SESSION;
 	session_touch(session, pkt);
-	peer = session->peer;
+	room->peer = session->peer;
 	if (ours == OWNED_TUNNEL) {
 		tunnel_len = room->outer.v6 ? OUTER6_LEN : OUTER_LEN;
 		reason = decap(ctx, &room->outer, pkt);
@@ -185,8 +189,8 @@ static __always_inline int l4(ctx_t *ctx, struct scratch *room)
 	if (reason != DROP_NONE)
 		return -reason;
 	if (session->target == PROBE_TARGET)
-		return to_self(ctx, pkt, self, &peer);
-	return to_client(ctx, pkt, &peer, self->mtu - tunnel_len);
+		return to_self(ctx, pkt, self, &room->peer);
+	return to_client(ctx, pkt, &room->peer, self->mtu - tunnel_len);
 }
 
 #endif

@@ -39,7 +39,7 @@ static __always_inline int error_to_host(ctx_t *ctx, struct packet *pkt,
 	if (icmp_translate(ctx, pkt, quote, peer, 1))
 		return -DROP_INTERNAL;
 	count(EVENT_ICMP_TRANSLATED);
-	if (vxlan_push(ctx, host, machine, bpf_htons(TUNNEL_SPORT_MIN), pkt->tos))
+	if (vxlan_push(ctx, pkt, host, machine, bpf_htons(TUNNEL_SPORT_MIN)))
 		return -DROP_ENCAP;
 	count(EVENT_ENCAP);
 	return forward_tunnel(ctx, machine, &host->vtep, pkt->ip_len + outer_len(&host->vtep));
@@ -49,9 +49,8 @@ static __always_inline int error_to_host(ctx_t *ctx, struct packet *pkt,
 static __always_inline int error_onward(ctx_t *ctx, struct packet *pkt,
 					const struct machine *machine)
 {
-	struct route route = {};
+	struct route *route = 0;
 	struct quoted *found;
-	struct flow onward;
 	u32 zero = 0;
 	int reason;
 
@@ -64,14 +63,13 @@ static __always_inline int error_onward(ctx_t *ctx, struct packet *pkt,
 		return -reason;
 	if (found->peer.vni)
 		return error_to_host(ctx, pkt, machine, &found->quote, &found->peer);
-	onward = reversed(&found->peer);
-	reason = route_find(ctx, pkt->ip_len, &onward, &route);
+	reason = route_find(ctx, pkt->ip_len, &found->peer, &route);
 	if (reason)
 		return -reason;
 	if (icmp_translate(ctx, pkt, &found->quote, &found->peer, 1))
 		return -DROP_INTERNAL;
 	count(EVENT_ICMP_TRANSLATED);
-	return route_send(ctx, &route);
+	return route_send(ctx, route);
 }
 
 #endif

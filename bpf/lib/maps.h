@@ -76,14 +76,18 @@ BPF_TABLE_PINNED("percpu_array", u32, u64, drops, DROP_REASONS, PIN_DIR "/drops"
 BPF_TABLE_PINNED("percpu_array", u32, u64, events, EVENTS, PIN_DIR "/events");
 
 /* What would not fit on a program's 512 bytes of stack. Per CPU, and a program is not interrupted
- * by another of its hook: nothing in it outlives one packet. */
+ * by another of its hook: nothing in it but the clock outlives one packet. */
 #define SCRATCH_BYTES 128
 struct scratch {
-	struct packet outer;	 /* as it arrived */
-	struct packet inner;	 /* what its tunnel carries; l3 is 0 when there is none */
-	struct session session;	 /* about to be inserted */
-	u8 bytes[SCRATCH_BYTES]; /* an ICMP error about to be written, or a part of a payload */
-	u64 sum;		 /* of a payload, as far as `at` */
+	struct packet outer;	   /* as it arrived */
+	struct packet inner;	   /* what its tunnel carries; l3 is 0 when there is none */
+	struct session session;	   /* about to be inserted */
+	struct flow peer;	   /* of the packet's session */
+	struct bpf_fib_lookup fib; /* a question to the kernel */
+	u8 bytes[SCRATCH_BYTES];   /* an ICMP error about to be written, or a part of a payload */
+	u64 tick;		   /* the last that this CPU asked the clock at, */
+	u64 tick_ns;		   /* and what that said */
+	u64 sum;		   /* of a payload, as far as `at` */
 	u32 at;
 };
 BPF_PERCPU_ARRAY(scratch, struct scratch, 1);

@@ -148,8 +148,7 @@ static __always_inline void outer_fill(struct tunnel *tunnel, u32 len)
 	tunnel->ip.ttl = OUTER_TTL;
 	tunnel->ip.protocol = IPPROTO_UDP;
 	tunnel->udp.len = bpf_htons(len + OUTER_LEN - IPV4_LEN);
-	tunnel->ip.check =
-	    csum_add_u16(0xffff, bpf_csum_diff(0, 0, (__be32 *)&tunnel->ip, IPV4_LEN, 0));
+	tunnel->ip.check = ipv4_check(&tunnel->ip);
 }
 
 /* Likewise, with the UDP checksum. `sum` is that of the inner packet. */

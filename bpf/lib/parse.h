@@ -163,8 +163,9 @@ static __always_inline int parse_l4(void *l4, void *data_end, u32 l4_len, u8 v6,
 	}
 }
 
-static __always_inline int parse_v4(void *data, void *data_end, u32 at, u32 len, struct packet *pkt)
+static __always_inline int parse_v4(ctx_t *ctx, u32 at, struct packet *pkt)
 {
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	struct iphdr *ip = data + at;
 
 	if ((void *)(ip + 1) > data_end)
@@ -176,7 +177,8 @@ static __always_inline int parse_v4(void *data, void *data_end, u32 at, u32 len,
 	pkt->flow.saddr = addr_from_v4(ip->saddr);
 	pkt->flow.daddr = addr_from_v4(ip->daddr);
 	pkt->flow.proto = ip->protocol;
-	if (ip->version != 4 || ip->ihl < 5 || pkt->ip_len < IPV4_LEN || at + pkt->ip_len > len)
+	if (ip->version != 4 || ip->ihl < 5 || pkt->ip_len < IPV4_LEN ||
+	    !ctx_holds(ctx, at + pkt->ip_len))
 		return PARSED_MALFORMED;
 	if (ip->ihl > 5)
 		return PARSED_IP_OPTIONS;
@@ -191,8 +193,9 @@ static __always_inline int is_extension(u8 nexthdr)
 	       nexthdr == 135;
 }
 
-static __always_inline int parse_v6(void *data, void *data_end, u32 at, u32 len, struct packet *pkt)
+static __always_inline int parse_v6(ctx_t *ctx, u32 at, struct packet *pkt)
 {
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	struct ipv6 *ip = data + at;
 
 	if ((void *)(ip + 1) > data_end)
@@ -205,30 +208,26 @@ static __always_inline int parse_v6(void *data, void *data_end, u32 at, u32 len,
 	pkt->flow.saddr = ip->saddr;
 	pkt->flow.daddr = ip->daddr;
 	pkt->flow.proto = ip->nexthdr;
-	if (bpf_ntohl(ip->vtcfl) >> 28 != 6 || at + pkt->ip_len > len)
+	if (bpf_ntohl(ip->vtcfl) >> 28 != 6 || !ctx_holds(ctx, at + pkt->ip_len))
 		return PARSED_MALFORMED;
-	if (ip->nexthdr == PROTO_FRAGMENT)
-		return PARSED_FRAGMENT;
-	if (is_extension(ip->nexthdr))
-		return PARSED_IP_OPTIONS;
+	if (ip->nexthdr == PROTO_FRAGMENT || is_extension(ip->nexthdr))
+		return ip->nexthdr == PROTO_FRAGMENT ? PARSED_FRAGMENT : PARSED_IP_OPTIONS;
 	return parse_l4(ip + 1, data_end, pkt->ip_len - IPV6_LEN, 1, pkt);
 }
 
-/* Parses the Ethernet frame at `offset` (a compile-time constant). Returns enum parsed. `len` is
- * the frame's whole length: the linear part may be shorter, so callers pull the headers in first.
- */
-static __always_inline int parse_frame(void *data, void *data_end, u32 offset, u32 len,
-				       struct packet *pkt)
+/* Parses the Ethernet frame at `offset`, a compile-time constant; its headers are pulled in
+ * already. Returns enum parsed. */
+static __always_inline int parse_frame(ctx_t *ctx, u32 offset, struct packet *pkt)
 {
-	struct ethhdr *eth = data + offset;
+	struct ethhdr *eth = ctx_data(ctx) + offset;
 
-	if ((void *)(eth + 1) > data_end)
+	if ((void *)(eth + 1) > ctx_data_end(ctx))
 		return PARSED_MALFORMED;
 	pkt->l3 = offset + ETH_LEN;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))
-		return parse_v4(data, data_end, offset + ETH_LEN, len, pkt);
+		return parse_v4(ctx, offset + ETH_LEN, pkt);
 	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-		return parse_v6(data, data_end, offset + ETH_LEN, len, pkt);
+		return parse_v6(ctx, offset + ETH_LEN, pkt);
 	return PARSED_NOT_IP;
 }
 

@@ -51,8 +51,7 @@ static __always_inline int probe(struct __sk_buff *skb, struct packet *pkt)
 	u32 zero = 0, index;
 
 	pull(skb, PARSE_LEN);
-	parsed =
-	    parse_frame((void *)(long)skb->data, (void *)(long)skb->data_end, 0, skb->len, pkt);
+	parsed = parse_frame(skb, 0, pkt);
 	if (parsed != PARSED_OK || pkt->flow.proto != IPPROTO_TCP)
 		return TC_ACT_OK; /* neighbour discovery of the device itself */
 	index = pkt->flow.daddr.bytes[14] << 8 | pkt->flow.daddr.bytes[15];

@@ -47,16 +47,15 @@ static __always_inline int close_sum(ctx_t *ctx, const struct packet *pkt)
  * reason. */
 static __always_inline int refuse_too_big(ctx_t *ctx, const struct packet *pkt, u32 mtu)
 {
-	struct route route = {};
-	struct flow back = reversed(&pkt->flow);
+	struct route *route = 0;
 	int open = is_unsummed(ctx, pkt);
 
-	if ((CTX_HAS_GSO(ctx) && !open) || !icmp_allowed() || route_find(ctx, 0, &back, &route) ||
-	    icmp_too_big(ctx, pkt, mtu))
+	if ((CTX_HAS_GSO(ctx) && !open) || !icmp_allowed() ||
+	    route_find(ctx, 0, &pkt->flow, &route) || icmp_too_big(ctx, pkt, mtu))
 		return -DROP_TOO_BIG;
 	if (open && close_sum(ctx, pkt))
 		return -DROP_TOO_BIG;
-	return route_send(ctx, &route);
+	return route_send(ctx, route);
 }
 
 #endif

@@ -58,6 +58,18 @@ static __always_inline u64 addresses_diff(const struct flow *from, const struct 
 	return (sum & 0xffffffff) + (sum >> 32);
 }
 
+/* Returns the checksum of an IPv4 header whose own field is 0 yet; it lies at even addresses. */
+static __always_inline __sum16 ipv4_check(const void *ip)
+{
+	const u16 *word = ip;
+	u64 sum = 0;
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < IPV4_LEN / 2; i++)
+		sum += word[i];
+	return ~csum_fold_u64(sum);
+}
+
 /* The second half of an IPv4 header: one read and one write are all that a translation costs. */
 struct ipv4_half {
 	u8 ttl;
@@ -73,7 +85,7 @@ static __always_inline int rewrite_ipv4(ctx_t *ctx, const struct packet *pkt, st
 	struct ipv4_half half = {};
 	u64 sum;
 
-	if (ctx_load(ctx, pkt->l3 + IPV4_TTL, &half, sizeof(half)))
+	if (ctx_header_load(ctx, pkt->l3 + IPV4_TTL, &half, sizeof(half)))
 		return -EFAULT;
 	/* TTL is the high byte of a 16-bit word of the header. */
 	sum = (u64)(u16)~half.check + diff + (u16)~bpf_htons((u16)(half.ttl << 8)) +
@@ -82,7 +94,7 @@ static __always_inline int rewrite_ipv4(ctx_t *ctx, const struct packet *pkt, st
 	half.ttl -= hops;
 	half.saddr = v4_from_addr(&ends[0]);
 	half.daddr = v4_from_addr(&ends[1]);
-	return ctx_store(ctx, pkt->l3 + IPV4_TTL, &half, sizeof(half));
+	return ctx_header_store(ctx, pkt->l3 + IPV4_TTL, &half, sizeof(half));
 }
 
 /* Writes the addresses `ends` (source, destination) and lowers the TTL by `hops`. The checksum of
@@ -97,7 +109,7 @@ static __always_inline int rewrite_addresses(ctx_t *ctx, const struct packet *pk
 	if (pkt->flow.proto != IPPROTO_ICMP)
 		err = ctx_csum_l4(ctx, l4_csum_offset(pkt), 0, diff, pseudo_flags(pkt));
 	if (pkt->v6) {
-		err = err ?: ctx_store(ctx, pkt->l3 + IPV6_SADDR, ends, 32);
+		err = err ?: ctx_header_store(ctx, pkt->l3 + IPV6_SADDR, ends, 32);
 		if (hops)
 			err = err ?: ctx_store_unbalanced(ctx, pkt->l3 + IPV6_HOPS, &ttl, 1);
 		return err;
@@ -141,10 +153,10 @@ static __always_inline int rewrite(ctx_t *ctx, const struct packet *pkt, const s
 	}
 	old_ports = (u32)pkt->flow.sport | (u32)pkt->flow.dport << 16;
 	new_ports = (u32)peer->dport | (u32)peer->sport << 16;
-	if (is_udp && !ctx_load(ctx, csum, &old_csum, 2) && !old_csum)
+	if (is_udp && !ctx_header_load(ctx, csum, &old_csum, 2) && !old_csum)
 		return err ?: ctx_store_unbalanced(ctx, pkt->l4, &new_ports, 4);
 	err = err ?: ctx_csum_l4(ctx, csum, old_ports, new_ports, flags | 4);
-	return err ?: ctx_store(ctx, pkt->l4, &new_ports, 4);
+	return err ?: ctx_header_store(ctx, pkt->l4, &new_ports, 4);
 }
 
 #endif

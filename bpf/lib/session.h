@@ -6,6 +6,7 @@
 #ifndef UNILB_SESSION_H
 #define UNILB_SESSION_H
 
+#include "clock.h"
 #include "parse.h"
 #include "verdict.h"
 
@@ -81,7 +82,7 @@ static __always_inline void session_touch(struct session *session, const struct 
 	u8 seen = session->tcp_seen, now = seen_of(pkt);
 	struct session *peer;
 
-	session->last_seen_ns = bpf_ktime_get_coarse_ns();
+	session->last_seen_ns = coarse_ns();
 	session->packets += 1;
 	session->bytes += pkt->ip_len;
 	account_packet(session, pkt);
@@ -179,7 +180,7 @@ static __always_inline int session_open(const struct packet *pkt, struct flow *r
 	int reason;
 	int err;
 
-	session->created_ns = session->last_seen_ns = bpf_ktime_get_coarse_ns();
+	session->created_ns = session->last_seen_ns = coarse_ns();
 	session->tunnel_sport = tunnel_sport(&pkt->flow);
 	session->direction = DIRECTION_REPLY;
 	session->peer = pkt->flow;

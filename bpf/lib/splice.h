@@ -39,11 +39,10 @@ static __always_inline int splice_send(ctx_t *ctx, const struct machine *machine
 				       const struct flow *from, u32 ip_len)
 {
 #ifdef UNILB_XDP
-	struct flow onward = reversed(from);
-	struct route route = {};
-	int reason = route_find(ctx, ip_len, &onward, &route);
+	struct route *route = 0;
+	int reason = route_find(ctx, ip_len, from, &route);
 
-	return reason ? -reason : route_send(ctx, &route);
+	return reason ? -reason : route_send(ctx, route);
 #else
 	return redirect_neigh(machine->underlay_ifindex, 0, 0, 0);
 #endif
@@ -91,7 +90,7 @@ static __always_inline int splice_to_vpc(ctx_t *ctx, const struct splice *splice
 
 	if (!endpoint)
 		return -DROP_STALE_ENDPOINT;
-	if (vxlan_push(ctx, endpoint, machine, splice->tunnel_sport, pkt->tos))
+	if (vxlan_push(ctx, pkt, endpoint, machine, splice->tunnel_sport))
 		return -DROP_ENCAP;
 	count(EVENT_ENCAP);
 	return forward_tunnel(ctx, machine, &endpoint->vtep,

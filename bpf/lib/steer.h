@@ -50,7 +50,7 @@ static __always_inline struct session *dsr_open(const struct packet *pkt, const 
 {
 	struct session *kept;
 
-	fresh->created_ns = bpf_ktime_get_coarse_ns();
+	fresh->created_ns = coarse_ns();
 	fresh->tunnel_sport = tunnel_sport(&pkt->flow);
 	fresh->direction = DIRECTION_ONLY;
 	fresh->peer = *reply;
@@ -64,12 +64,11 @@ static __always_inline struct session *dsr_open(const struct packet *pkt, const 
 	return kept ?: fresh;
 }
 
-/* Returns the session that this packet continues or opens, or NULL with *reason saying why there is
- * none. */
-static __always_inline struct session *vip_session(struct packet *pkt,
+/* Returns the session that this packet continues, which is `session` if that may go on, or opens;
+ * or NULL with *reason saying why there is none. */
+static __always_inline struct session *vip_session(struct packet *pkt, struct session *session,
 						   const struct machine *machine, int *reason)
 {
-	struct session *session = sessions.lookup(&pkt->flow);
 	int is_tcp = pkt->flow.proto == IPPROTO_TCP;
 	struct service *service;
 	struct session *fresh;

@@ -57,8 +57,7 @@ static __always_inline int from_l4(ctx_t *ctx, const struct packet *outer, struc
 	if (reason)
 		return -reason;
 	pull(ctx, GUE_END + IPV6_LEN + TCP_MIN_LEN);
-	parsed =
-	    gue_parse((void *)(long)ctx->data, (void *)(long)ctx->data_end, ctx_len(ctx), inner);
+	parsed = gue_parse(ctx, inner);
 	if (parsed != PARSED_OK && parsed != PARSED_ICMP_ERROR)
 		return -unparsed_reason(parsed);
 	role = owned.lookup(&inner->flow.daddr);
@@ -143,8 +142,7 @@ static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct pac
 	u32 zero = 0;
 
 	pull(ctx, PARSE_LEN);
-	parsed = parse_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, 0, ctx_len(ctx),
-			     outer);
+	parsed = parse_frame(ctx, 0, outer);
 	self = machine.lookup(&zero);
 	if (!self)
 		return VERDICT_PASS;

@@ -107,29 +107,30 @@ static __always_inline int vxlan6_push(ctx_t *ctx, const struct endpoint *endpoi
 	return err ?: ctx_store(ctx, 0, &tunnel, sizeof(tunnel));
 }
 
-/* Puts the packet into its endpoint's VNI. `tos` is the inner TOS or traffic class. The outer MACs
- * are left to whoever sends it. Returns 0 or a negative errno. */
-static __always_inline int vxlan_push(ctx_t *ctx, const struct endpoint *endpoint,
-				      const struct machine *machine, __be16 sport, u8 tos)
+/* Puts the packet into its endpoint's VNI. What a link has padded it with goes along, behind the
+ * outer packet's end. The outer MACs are left to whoever sends it. Returns 0 or a negative errno.
+ */
+static __always_inline int vxlan_push(ctx_t *ctx, const struct packet *pkt,
+				      const struct endpoint *endpoint,
+				      const struct machine *machine, __be16 sport)
 {
-	struct tunnel tunnel = {};
-	__be16 proto = 0;
+	struct tunnel tunnel __attribute__((aligned(4))) = {};
 	int err;
 
 	if (!addr_is_v4(&endpoint->vtep) && CTX_HAS_GSO(ctx))
-		return segments_push(ctx, endpoint, machine, ecn_encap(tos));
+		return segments_push(ctx, endpoint, machine, ecn_encap(pkt->tos));
 	if (!addr_is_v4(&endpoint->vtep))
-		return vxlan6_push(ctx, endpoint, machine, sport, ecn_encap(tos));
-	err = ctx_load(ctx, offsetof(struct ethhdr, h_proto), &proto, sizeof(proto));
-	vxlan_fill(&tunnel.vxlan, &tunnel.inner, endpoint, machine, proto);
+		return vxlan6_push(ctx, endpoint, machine, sport, ecn_encap(pkt->tos));
+	vxlan_fill(&tunnel.vxlan, &tunnel.inner, endpoint, machine,
+		   pkt->v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP));
 	tunnel.ip.saddr = v4_from_addr(&machine->underlay);
 	tunnel.ip.daddr = v4_from_addr(&endpoint->vtep);
-	tunnel.ip.tos = ecn_encap(tos);
+	tunnel.ip.tos = ecn_encap(pkt->tos);
 	tunnel.udp.source = sport;
 	tunnel.udp.dest = bpf_htons(VXLAN_PORT);
-	outer_fill(&tunnel, ctx_len(ctx) - ETH_LEN);
-	err = err ?: outer_room(ctx, OUTER_LEN);
-	return err ?: ctx_store(ctx, 0, &tunnel, sizeof(tunnel));
+	outer_fill(&tunnel, pkt->ip_len);
+	err = outer_room(ctx, OUTER_LEN);
+	return err ?: ctx_header_store(ctx, 0, &tunnel, sizeof(tunnel));
 }
 
 /* Takes the outer headers off again; an Ethernet header of the inner packet's type remains, its

@@ -1,6 +1,7 @@
 """Packet rows of the L4 tier: backends in a VPC, packets that are too long, targets that are down."""
 
 from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from tests.bpf import l4_rows as v4
@@ -68,6 +69,14 @@ ROWS = [
         to_vm("A", options=[v4.TOA]),
         VPC_OPEN,
         {**ENCAP, **WRITTEN},
+    ),
+    Case(
+        "VPC: what a link has padded a packet with stays behind the outer one",
+        Ether(bytes(from_client_vpc("A")) + b"\0" * 6),
+        TC_ACT_REDIRECT,
+        IP(bytes(to_vm("A")) + b"\0" * 6),
+        VPC_TOLD,
+        ENCAP,
     ),
     *(
         Case(
