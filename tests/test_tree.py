@@ -42,7 +42,8 @@ LAW = {
         "userspace.proxy.wire_intake", "userspace.proxy.tls_connect", "userspace.proxy.tls_contexts", "control.model",
     ),
     "userspace.spliced": (
-        "userspace.spliced", "userspace.node.bpf", "userspace.node.ring", "userspace.node.splice_abi",
+        "userspace.spliced",
+        "userspace.node.answer_end", "userspace.node.bpf", "userspace.node.ring", "userspace.node.splice_abi",
         "userspace.config", "userspace.obs", "userspace.wire", "userspace.http", "userspace.net",
         "userspace.plugins.summary", "userspace.proxy.log_format", "userspace.proxy.privileges", "control.model",
     ),

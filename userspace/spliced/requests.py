@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
+from userspace.node.answer_end import is_whole
 from userspace.node.splice_abi import Flag, Kind, Splice, State
 
 FIXED: Final = Struct("=5I2s2s16s16s5Q2IH4B2x")
@@ -184,4 +185,4 @@ def _is_over(splice: Splice, now_ns: int) -> bool:
     # Bytes that the client has not acknowledged are still on their way, however long that takes.
     arrived = splice.acked[0] == (splice.end[1] + splice.delta[1] & _WORD)
     quiet = now_ns - splice.answered_ns > SILENT * NSEC
-    return bool(arrived and quiet and not splice.flags & Flag.AWAITS)
+    return bool(arrived and quiet and not splice.flags & Flag.AWAITS) and is_whole(splice, now_ns)

@@ -1,6 +1,8 @@
 """From the ring to the log: what the node says in between, and what happens without it."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -155,6 +157,41 @@ def test_a_turn_ends_before_the_ring_does(scene: Scene, monkeypatch: pytest.Monk
     assert len(scene.ring.records) == 3
     assert scene.turn() and not scene.turn()
     assert len(scene.lines()) == 4
+
+
+class Signalled:
+    """A writer whose turns are interrupted, one after the other; and its log."""
+
+    def __init__(self, *signals: int) -> None:
+        self.signals = list(signals)
+        self.did: list[str] = []
+
+    def turn(self) -> bool:
+        self.did.append("turn")
+        os.kill(os.getpid(), self.signals.pop(0))
+        return True
+
+    def close(self) -> list[bytes]:
+        self.did.append("close")
+        return [b"left"]
+
+    def start(self) -> None:
+        self.did.append("start")
+
+    def reopen(self) -> None:
+        self.did.append("reopen")
+
+
+def test_signals_open_the_log_anew_and_end_it() -> None:
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    scene = Signalled(*numbers)
+    try:
+        left = process.run(scene, scene)  # type: ignore[arg-type]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert (scene.did, left) == (["start", "turn", "reopen", "turn", "turn", "close"], [b"left"])
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,16 @@ def test_one_whose_answer_is_still_on_its_way_stays() -> None:
     assert not scene.finished and len(scene.requests) == 1
 
 
+def test_one_of_whose_answer_more_is_to_come_stays_however_long_that_takes() -> None:
+    pauses = entry()
+    said = b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n"
+    pauses.answer, pauses.said_len = 9000, len(said)
+    pauses.said[: len(said)] = said
+    scene = Scene().takes(record(0))
+    scene.requests.settle(3, pauses, LATE)
+    assert not scene.finished and len(scene.requests) == 1
+
+
 @pytest.mark.parametrize("state", [State.FREE, State.CLOSED, State.BACK])
 def test_one_whose_splice_has_ended_is_over_whatever_came(state: State) -> None:
     scene = Scene().takes(record(0))
