@@ -24,6 +24,7 @@ global
   nbthread 1
   maxconn {most}
   maxpipes 100
+  stats socket {folder}/haproxy.sock mode 600 level admin
 defaults
   mode http
   timeout client 1h
@@ -38,7 +39,8 @@ frontend f
   use_backend t if {{ req.hdr(host) -i {tunnels} }}
   default_backend b
 backend b
-  server s {endpoint}:80
+  server web1 {endpoint}:80
+  server web2 {other}:80 disabled
 backend t
   server s {endpoint}:{upgraded}
 """
@@ -151,16 +153,19 @@ def commands(folder: Path) -> dict[str, tuple[str, str, list[str]]]:
     return found
 
 
-def start(lab: Lab, place: str, gateway: str, endpoint: str, certificate: str, folder: Path) -> dict[str, int]:
-    """Start all of them there; return the first process of each. `certificate`: chain and key, PEM."""
+def start(
+    lab: Lab, place: str, gateway: str, endpoint: str, other: str, certificate: str, folder: Path
+) -> dict[str, int]:
+    """Start all of them there; return the first process of each. other: an endpoint that effect.py turns to.
+    certificate: chain and key, PEM."""
     folder.mkdir(exist_ok=True)
     (folder / "both.pem").write_text(certificate)
     pids = {}
     for name, (text, file, argv) in commands(folder).items():
         port = PORTS[name]
-        values = {"gateway": gateway, "endpoint": endpoint, "port": port, "tls": port + TLS, "folder": folder}
+        values = {"gateway": gateway, "endpoint": endpoint, "other": other, "port": port, "tls": port + TLS}
         path = folder / file
-        path.write_text(text.format(**values, tunnels=TUNNELS, upgraded=UPGRADED, most=MOST))
+        path.write_text(text.format(**values, folder=folder, tunnels=TUNNELS, upgraded=UPGRADED, most=MOST))
         pids[name] = spawn(lab, place, f"bench-{name}", [*argv, str(path)], folder / f"{name}.out").pid
     for name in pids:
         for port in (PORTS[name], PORTS[name] + TLS):

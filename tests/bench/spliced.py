@@ -3,7 +3,8 @@
 In a region of namespaces: the client machine loads gateway gw1, whose only endpoint is web1. unilb has one worker
 there, every other system (others.py) one thread, and forwards to web1; `kernel-routing` sends to web1 itself, both ways
 over gw1, which routes; `direct` does so past gw1. All take turns. CPU: of every process of the system itself; what the
-kernel does for a packet between namespaces is in none of them. SPLICED_ROUNDS and SPLICED_SECONDS say how much of it.
+kernel does for a packet between namespaces is in none of them. SPLICED_ROUNDS and SPLICED_SECONDS say how much of it,
+SPLICED_PARTS which of small, bulk, connect, tls, effect, tunnels.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.bench import idle_tunnels, others
+from tests.bench import effect, idle_tunnels, others
 from tests.bench.peers import cpu
 from tests.bench.region import region
 from tests.bench.report import Ratio, publish
@@ -28,8 +29,9 @@ from userspace.lab.lab import Lab
 
 ROUNDS = int(os.environ.get("SPLICED_ROUNDS", 3))
 SECONDS = int(os.environ.get("SPLICED_SECONDS", 4))
+PARTS = os.environ.get("SPLICED_PARTS", "small bulk connect tls effect tunnels").split()
 CONNECTIONS = 50
-GATEWAY, ENDPOINT, CLIENT = "10.1.0.11", "10.1.0.21", "203.0.113.9"
+GATEWAY, ENDPOINT, OTHER, CLIENT = "10.1.0.11", "10.1.0.21", "10.2.0.22", "203.0.113.9"
 PAST = "10.1.0.121"  # the endpoint's other address, whose packets do not pass the gateway
 HOST = "bench.example.com"
 SMALL, BULK = "/size/1024", f"/size/{1 << 20}"
@@ -75,7 +77,7 @@ class Bench:
 def bench() -> Iterator[Bench]:
     with region() as lab:
         certificate, key = pair(HOST)
-        pids = others.start(lab, "gw1", GATEWAY, ENDPOINT, certificate + key, Path(lab.state) / "bench")
+        pids = others.start(lab, "gw1", GATEWAY, ENDPOINT, OTHER, certificate + key, Path(lab.state) / "bench")
         node = service(lab, "gw1")
         services.stop(lab, node)
         services.start(lab, replace(node, argv=(*node.argv, *OPTIONS)))
@@ -128,12 +130,21 @@ def measure(name: str, bench: Bench, systems: list[str], load: Callable[[str], t
 def run() -> None:
     with bench() as found:
         everyone = found.systems(*OURS, *others.PORTS, *BARE)
-        measure("spliced-small", found, everyone, lambda system: found.load(system, SMALL))
-        measure("spliced-bulk", found, everyone, lambda system: found.load(system, BULK))
         # A connection with one request is never spliced, nor is one of TLS: the worker's own figures.
         unspliced = [system for system in everyone if system != "unilb-spliced"]
-        closing = "Connection: close"
-        measure("spliced-connect", found, unspliced, lambda system: found.load(system, SMALL, closing))
         secured = found.systems("unilb-worker", *others.PORTS)
-        measure("spliced-tls", found, secured, lambda system: found.load(system, SMALL, tls=True))
-        idle_tunnels.measure(found.lab, GATEWAY, ENDPOINT, {name: found.pids[name] for name in (*OURS, *secured[1:])})
+        processes = {name: found.pids[name] for name in (*OURS, *secured[1:])}
+        if "small" in PARTS:
+            measure("spliced-small", found, everyone, lambda system: found.load(system, SMALL))
+        if "bulk" in PARTS:
+            measure("spliced-bulk", found, everyone, lambda system: found.load(system, BULK))
+        if "connect" in PARTS:
+            closing = "Connection: close"
+            measure("spliced-connect", found, unspliced, lambda system: found.load(system, SMALL, closing))
+        if "tls" in PARTS:
+            measure("spliced-tls", found, secured, lambda system: found.load(system, SMALL, tls=True))
+        if "effect" in PARTS:
+            folder = Path(found.lab.state) / "bench"
+            effect.measure(found.lab, GATEWAY, HOST, folder, processes, ROUNDS, found.policy)
+        if "tunnels" in PARTS:
+            idle_tunnels.measure(found.lab, GATEWAY, ENDPOINT, processes)
