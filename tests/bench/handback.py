@@ -1,10 +1,10 @@
 """How long a spliced connection takes to come back: its client asks for what the guard does not cover.
 
 In a region: kept connections to gateway gw1, each spliced, ask for the path of another route, one after the other
-(`one`) and CROWD at once (`crowd`); each is used once. `handed`: from the segment until the node has passed the socket
-on; `decided`: until the worker has decided the request. Both are read off the gateway's histograms, straight between
-their bounds. `client`: what the client waits for the answer; `client, kept`: for the same request on connections that
-were never spliced. HANDBACK_ROUNDS and HANDBACK_CONNECTIONS say how much of it.
+(`one`) and CROWD at once (`crowd`); each is used once. `handed`: from the segment until the node passes the socket on;
+`decided`: until the worker has decided the request. Both are read off the gateway's histograms, straight between their
+bounds. `client`: what the client waits for the answer; `client, kept`: for the same request on connections that were
+never spliced. HANDBACK_ROUNDS and HANDBACK_CONNECTIONS say how much of it.
 """
 
 import os

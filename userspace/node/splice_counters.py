@@ -36,7 +36,7 @@ class SpliceCollector(Collector):
         yield _by("unilb_splice_back", "Connections that came back to a worker.", "reason", found.back)
         took = Metric(
             "unilb_splice_back_seconds",
-            "From the segment that brings a connection back until its socket is on its way to a worker.",
+            "From the segment that brings a connection back until its socket is ready for a worker.",
             "histogram",
         )
         durations.add_samples(took, found.back_took)

@@ -37,7 +37,7 @@ Tell = Callable[[Splice, bool], None]
 
 class Splicing:
     """made, refused, back, ended: how often, by kind or reason. states: splices by (state, kind), at the last sweep.
-    back_took: from the kernel's word until the socket is on its way to the worker."""
+    back_took: from the kernel's word until the socket is ready for its worker."""
 
     def __init__(
         self,
@@ -253,13 +253,13 @@ class Splicing:
             "why": why,
             "at": event.at_ns,
         }
+        if event.at_ns:  # before it is sent: who wakes the worker may wait for it
+            durations.observe(self.back_took, (time.monotonic_ns() - event.at_ns) / 1e9)
         if wire.send(message, (sock.fileno(),)):
             sock.close()
         else:
             with suppress(OSError):
                 tcp_leg.abort(sock)
-        if event.at_ns:
-            durations.observe(self.back_took, (time.monotonic_ns() - event.at_ns) / 1e9)
         self.back[why] += 1
         self._came.append((held, splice))
 

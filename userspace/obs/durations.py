@@ -8,7 +8,7 @@ if TYPE_CHECKING:  # workers have no use for it
 
 BOUNDS: Final = (
     *(100e-6, 150e-6, 200e-6, 300e-6, 400e-6, 500e-6, 600e-6, 800e-6, 0.001, 0.0015, 0.002, 0.003, 0.005),
-    *(0.01, 0.02, 0.05, 0.1, 1.0),
+    *(0.007, 0.01, 0.014, 0.02, 0.05, 0.1, 1.0),
 )
 SUM: Final = len(BOUNDS) + 1
 _BOUNDS: Final = (*map(str, BOUNDS), "+Inf")
