@@ -77,7 +77,8 @@ struct guard_path {
 _Static_assert(sizeof(struct guard_path) == 16, "abi");
 
 /* The one entry of `guard_key`: secrets of guard_hash(), and what is in force now. A splice whose
- * epoch is another is handed back at its next request. */
+ * epoch is another than this and its account's of `splice_epochs` together is handed back at its
+ * next request. */
 struct guard_key {
 	__u64 seed;
 	__u64 factor; /* odd */

@@ -148,12 +148,14 @@ static __always_inline int guard_judge(ctx_t *ctx, const struct packet *pkt,
 				       const struct segment *segment, struct splice *splice,
 				       u32 payload, u32 at, struct head *head, u32 *request)
 {
+	u32 account = splice->account;
+	u64 *epoch = splice_epochs.lookup(&account);
 	struct guard_key *key;
 	u32 zero = 0, from = splice->head, len, to;
 	int why;
 
 	key = guard_key.lookup(&zero);
-	if (!key)
+	if (!key || !epoch)
 		return -DROP_INTERNAL;
 	if (ahead(pkt->seq + payload, from) <= 0)
 		return guard_repeat(ctx, pkt, splice, head, payload, at, key);
@@ -167,7 +169,7 @@ static __always_inline int guard_judge(ctx_t *ctx, const struct packet *pkt,
 	head->avail = len;
 	forget();
 	why = head_read(head, &splice->guard, key);
-	if (splice->epoch != key->epoch)
+	if (splice->epoch != key->epoch + *epoch)
 		why = SPLICE_BACK_EPOCH;
 	to = from + head->len + (u32)head->content_length;
 	if (why == SPLICE_BACK_NONE && !guard_covers(head, &splice->guard))

@@ -23,6 +23,10 @@ BPF_TABLE_PINNED("percpu_array", u32, struct splice_count, splice_counts, MAX_AC
 /* Written by the node. An array of one. */
 BPF_TABLE_PINNED("array", u32, struct guard_key, guard_key, 1, PIN_DIR "/guard_key");
 
+/* By account: what is added to guard_key.epoch for its splices, so that a change of one upstream
+ * brings none back but its own. Grows only. Written by the node. */
+BPF_TABLE_PINNED("array", u32, u64, splice_epochs, MAX_ACCOUNTS, PIN_DIR "/splice_epochs");
+
 /* (decision, hash of a path) that workers have found the same decision to cover. An LRU: to forget
  * one costs a trip to user space. Written by the node; the value says nothing. */
 BPF_TABLE_PINNED("lru_hash", struct guard_path, u32, guard_paths, MAX_GUARD_PATHS,

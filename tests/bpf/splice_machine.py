@@ -59,6 +59,7 @@ def hashed(text: bytes) -> int:
 
 GUARD_MAPS = (
     Entry("guard_key", c_uint32(0), GuardKey(seed=SEED, factor=FACTOR, epoch=EPOCH)),
+    *(Entry("splice_epochs", c_uint32(account), c_uint64(0)) for account in (1, 2)),
     Entry("guard_states", c_uint32(0), GuardTable.from_buffer_copy(head_table())),
     *(Entry("guard_headers", c_uint64(hashed(name.encode())), c_uint32(kind)) for name, kind in KNOWN.items()),
 )

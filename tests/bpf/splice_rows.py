@@ -1,6 +1,6 @@
 """Packet rows of a splice: everything that has to be another number on the other leg, and what is not let through."""
 
-from ctypes import c_uint32
+from ctypes import c_uint32, c_uint64
 
 from scapy.layers.inet import ICMP, IP
 from scapy.packet import Packet, Raw
@@ -261,6 +261,8 @@ def headed(*lines: bytes, first: bytes = b"GET /a?x=1 HTTP/1.1", host: bytes = b
 
 COVERED = (
     forwards("the same head", HEAD),
+    forwards("a new epoch of another account", HEAD, Entry("splice_epochs", c_uint32(1), c_uint64(1))),
+    forwards("made under both epochs", HEAD, Entry("splice_epochs", c_uint32(2), c_uint64(5)), epoch=EPOCH + 5),
     forwards("headers that nothing depends on", headed(b"Accept: */*", b"X-Any: \xc3\xa9")),
     forwards("names in any case", HEAD.replace(b"Cookie", b"cOOKIE")),
     forwards("blanks before a value", HEAD.replace(b"Cookie: ", b"Cookie: \t ")),
@@ -363,6 +365,7 @@ HANDED_BACK = (
     back("more than a kilobyte of head", headed(b"X-A: " + b"x" * 1100)),
     back("more headers than are counted", headed(*[b"A: b"] * 40)),
     back("a new epoch", HEAD, Entry("guard_key", c_uint32(0), GuardKey(seed=SEED, factor=FACTOR, epoch=EPOCH + 1))),
+    back("a new epoch of its account", HEAD, Entry("splice_epochs", c_uint32(2), c_uint64(1))),
     back("no TLS either", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
 )
 

@@ -69,7 +69,17 @@ MUTANTS = (
     Mutant(
         "any attribute will do", "guard.h", "if (i != GUARD_PATH)\n\t\t\treturn 0;", "continue;", rows("guard: another")
     ),
-    Mutant("an old epoch will do", "guard.h", "splice->epoch != key->epoch", "0", rows("guard: a new epoch"), False),
+    Mutant(
+        "an old epoch will do",
+        "guard.h",
+        "splice->epoch != key->epoch + *epoch",
+        "0",
+        rows("guard: a new epoch"),
+        False,
+    ),
+    Mutant(
+        "an upstream may change", "guard.h", "key->epoch + *epoch", "key->epoch", rows("guard: a new epoch of"), False
+    ),
     Mutant(
         "any bytes may be sent again",
         "guard.h",

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import http.client
 import json
 import os
 import signal
@@ -18,24 +17,17 @@ from tests.netns import echo_upgraded, halting
 from tests.netns.conftest import built
 from tests.netns.observe import eventually, kept, metrics, service, sha256_of, worker_pids
 from tests.netns.pipelining import Answers, asking, pipelined
-from tests.netns.splices import GW1, WAYS, publish, put
+from tests.netns.splices import GW1, WAYS, get, publish, put, spliced, spliced_requests
 from userspace.lab import nginx, services
 from userspace.lab.exec import connect, open_socket, run, spawn
 from userspace.lab.lab import Lab
+from userspace.lab.publish import admin
 from userspace.lab.topology import Topology
 
 pytestmark = pytest.mark.netns
 MIB = 1 << 20
 TCP_REPAIR = 19
-
-
-def spliced_requests(lab: Lab) -> float:
-    """Requests that gw1's kernel has carried."""
-    return sum(n for name, n in metrics(lab, "gw1").items() if name.startswith("unilb_splice_requests_total"))
-
-
-def made(lab: Lab) -> float:
-    return sum(n for name, n in metrics(lab, "gw1").items() if name.startswith("unilb_splices_made_total"))
+REVISION, BACK = "unilb_node_revision", "unilb_splice_back_total reason=epoch"
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +36,6 @@ def lab(region: Topology) -> Iterator[Lab]:
     for lab in built("e2esplice", region):
         publish(lab)
         yield lab
-
-
-def get(connection: http.client.HTTPConnection, name: str, target: str = "/who") -> tuple[int, bytes]:
-    connection.request("GET", target, headers={"Host": f"{name}.example.com"})
-    response = connection.getresponse()
-    return response.status, response.read()
-
-
-@contextlib.contextmanager
-def spliced(lab: Lab, name: str) -> Iterator[http.client.HTTPConnection]:
-    """A connection to gw1 that the kernel carries."""
-    before = made(lab)
-    with kept(lab, GW1) as connection:
-        for _ in range(3):
-            assert get(connection, name)[0] == 200
-        eventually("the connection is spliced", lambda: made(lab) > before)
-        yield connection
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -315,6 +290,19 @@ def test_a_client_that_has_forgotten_its_connection_begins_anew(lab: Lab, name: 
             sock.connect((GW1, 80))
             connection.sock = sock
             assert get(connection, name)[0] == 200
+
+
+def test_a_change_of_an_upstream_brings_back_what_goes_to_it_alone(lab: Lab) -> None:
+    with spliced(lab, "classic") as connection:
+        for upstream, comes_back in (("blue", 0), ("classic", 1)):
+            before = metrics(lab, "gw1")
+            reply = admin(lab, "PATCH", f"/apisix/admin/upstreams/{upstream}", {"desc": "changed"})
+            assert reply.status == 200, reply.body
+            eventually("it is in force", lambda was=before[REVISION]: metrics(lab, "gw1")[REVISION] > was)
+            for _ in range(3):
+                assert get(connection, "classic")[0] == 200
+            back = metrics(lab, "gw1").get(BACK, 0) - before.get(BACK, 0)
+            assert back == comes_back, f"of {upstream}"
 
 
 def test_nothing_is_left_of_connections_that_have_ended(lab: Lab) -> None:

@@ -37,7 +37,7 @@ from userspace.node.report import Reporter, named
 from userspace.node.scrape import serve_metrics
 from userspace.node.shown import Shown
 from userspace.node.splice_counters import SpliceCollector
-from userspace.node.splice_guard import new_epoch
+from userspace.node.splice_guard import new_epoch, upstreams_of
 from userspace.node.splice_lines import SpliceLines
 from userspace.node.splicing import Splicing
 from userspace.node.store_counters import Modified, StoreCollector
@@ -122,7 +122,8 @@ class NodeDaemon:
         if self.forwarding is not None and changed:
             await self.planning.add()
         if self.supervisor is not None and self.checking is not None:
-            with new_epoch(self.splicing.guard if self.splicing is not None else None, self.supervisor.tell):
+            guard = self.splicing.guard if self.splicing is not None else None
+            with new_epoch(guard, self.supervisor.tell, upstreams_of(key for key, _ in update.changes)):
                 self.supervisor.changes(update.revision, update.changes)
             self.checking.changes(update.revision, update.changes)
             if self.forwarding is not None and changed:
@@ -204,7 +205,11 @@ class NodeDaemon:
         if self.supervisor is None:
             return
         guard = self.splicing.guard if self.splicing is not None else None
-        with new_epoch(guard if guard is not None and guard.is_decisive(message) else None, self.supervisor.tell):
+        with new_epoch(
+            guard if guard is not None and guard.is_decisive(message) else None,
+            self.supervisor.tell,
+            message["upstreams"] if message["type"] == "down" else None,
+        ):
             self.supervisor.tell(message)
 
     def rejected(self) -> dict[str, str]:

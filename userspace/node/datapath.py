@@ -119,6 +119,7 @@ class Sizes:
             "splices": self.splices,
             "splice_ends": 2 * self.splices,
             "splice_counts": self.accounts,
+            "splice_epochs": self.accounts,
             "guard_paths": self.guard_paths,
         }
 

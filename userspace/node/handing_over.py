@@ -51,7 +51,7 @@ class HandingOver:
 
     def splice(self, worker: str, asked: SpliceRequest, client: socket.socket, endpoint: socket.socket) -> Held:
         """Return the splice; the sockets are its own then. Raises Refused, with both as they were."""
-        if asked.epoch != self._guard.epoch:
+        if asked.edition != self._guard.edition:
             raise Refused("epoch")
         slot = self._table.take()
         if slot is None:
@@ -91,7 +91,7 @@ class HandingOver:
             session = self._admit(*legs, asked)
             log = asked.log
             account = self._accounts.of(asked.owner, log.vpc_id if log is not None else None)
-            plan = Asked(asked.kind, asked.tail, asked.epoch, asked.guard, address)
+            plan = Asked(asked.kind, asked.tail, self._guard.epoch_of(account), asked.guard, address)
             if log is not None:
                 plan = replace(plan, logged=1 + STICKY.index(log.sticky), revision=log.revision)
             splice = splice_plan.splice(

@@ -29,6 +29,7 @@ LAYOUT: dict[str, tuple[type[Any], type[Any]]] = {
     "splice_ends": (abi.Flow, splice_abi.SpliceEnd),
     "splices": (c_uint32, splice_abi.Splice),
     "splice_counts": (c_uint32, splice_abi.SpliceCount),
+    "splice_epochs": (c_uint32, c_uint64),
     "guard_key": (c_uint32, splice_abi.GuardKey),
     "guard_paths": (splice_abi.GuardPath, c_uint32),
     "guard_headers": (c_uint64, c_uint32),

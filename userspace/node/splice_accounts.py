@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,10 @@ class SpliceAccounts:
     def rows(self) -> list[Row]:
         """Return who has which index."""
         return [(index, *owner, self._vpc.get(index)) for owner, index in self._index.items()]
+
+    def of_upstreams(self, upstreams: Collection[str]) -> set[int]:
+        """Return the indices that count for these upstreams, and 0, which may count for any."""
+        return {0, *(index for (_, upstream, _), index in self._index.items() if upstream in upstreams)}
 
     def owner(self, index: int) -> Owner:
         return next((owner for owner, held in self._index.items() if held == index), NOBODY)

@@ -17,7 +17,7 @@ _SAME = Option.TIMESTAMPS | Option.SACK
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a worker wants: tail in bytes. guard: the decision's, for Kind.GUARDED; epoch: under which it was made.
+    """What a worker wants: tail in bytes. guard: the decision's, for Kind.GUARDED; epoch: under which it is made.
     client: who is there, if not the peer. logged, revision: as in struct splice."""
 
     kind: Kind

@@ -39,9 +39,10 @@ def splicing_over(
     def tell_endpoint(splice: Splice, packets: list[bytes]) -> None:
         resets.send(resets.towards_endpoint(splice, packets, *resets.around(datapath.tables, splice)))
 
-    table, guard = SpliceTable(datapath.tables), SpliceGuard(datapath.tables)
+    table = SpliceTable(datapath.tables)
     used: list[Splicing] = []
     accounts = SpliceAccounts(datapath.tables["splice_counts"], names, lambda index: used[0].in_use(index))
+    guard = SpliceGuard(datapath.tables, accounts.of_upstreams)
     peers = ToaPeers(datapath.programs.get("toa_peername"))
     over = HandingOver(table, guard, accounts, Routes(), peers, underlay, tell_endpoint)
     used.append(Splicing(table, guard, over, accounts, Ring(bpf.get_pinned(ring)), tell, limits))

@@ -15,7 +15,16 @@ from userspace.node.splice_abi import Flag, Splice, SpliceEnd, State
 from userspace.node.splice_plan import Tunnel
 from userspace.node.tcp_leg import Leg
 
-NAMES = ("splices", "splice_ends", "splice_counts", "guard_key", "guard_paths", "guard_headers", "guard_states")
+NAMES = (
+    "splices",
+    "splice_ends",
+    "splice_counts",
+    "splice_epochs",
+    "guard_key",
+    "guard_paths",
+    "guard_headers",
+    "guard_states",
+)
 BLOCK = 256  # slots read at once by a sweep
 
 

@@ -28,14 +28,14 @@ _ROOM = socket.CMSG_SPACE(8)  # for two descriptors
 
 @dataclass(frozen=True, slots=True)
 class SpliceRequest:
-    """tail: bytes that the client will have been sent when the splice begins. owner: route, upstream, endpoint.
-    client: what the worker wants to hear again when the connection comes back. log: what the access log says of all
-    that the splice carries; None where it says nothing."""
+    """tail: bytes that the client will have been sent when the splice begins. edition: what it was decided under.
+    owner: route, upstream, endpoint. client: what the worker wants to hear again when the connection comes back. log:
+    what the access log says of all that the splice carries; None where it says nothing."""
 
     tag: int
     kind: Kind
     tail: int
-    epoch: int
+    edition: int
     owner: tuple[str, str, str]
     guard: Guard
     client: Any
@@ -85,7 +85,7 @@ def parse(datagram: bytes) -> SpliceRequest | Covered:
             tag=tag,
             kind=kind,
             tail=_whole(message["tail"], _U32),
-            epoch=_whole(message["epoch"], _U64),
+            edition=_whole(message["edition"], _U64),
             owner=(_name(message["route"]), _name(message["upstream"]), _name(message["endpoint"])),
             guard=_guard(message["guard"]) if kind is Kind.GUARDED else Guard(),
             client=client,

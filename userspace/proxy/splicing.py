@@ -45,7 +45,19 @@ class Splicing:
     """One per worker that has such a wire. `adopt` takes the connections that come back, with what is known of them."""
 
     __slots__ = (
-        *("_adopt", "_counters", "_covered", "_key", "_loop", "_open", "_quiet_until", "_tag", "_trouble", "_wire"),
+        *(
+            "_adopt",
+            "_counters",
+            "_covered",
+            "_edition",
+            "_key",
+            "_loop",
+            "_open",
+            "_quiet_until",
+            "_tag",
+            "_trouble",
+            "_wire",
+        ),
     )
 
     def __init__(
@@ -61,6 +73,7 @@ class Splicing:
         self._adopt = adopt
         self._trouble = trouble
         self._key: Key | None = None
+        self._edition = 0
         self._tag = 0
         self._quiet_until = 0.0
         self._open: dict[int, tuple[Answered, str, asyncio.TimerHandle]] = {}
@@ -81,6 +94,7 @@ class Splicing:
         if key != self._key:
             self._covered.clear()
         self._key = key
+        self._edition = int(message["edition"])
 
     def ask(self, question: Mapping[str, object], guard: Guard | None, fds: Sequence[int], answered: Answered) -> bool:
         """Ask; False when that is not possible now, and `answered` is never told. `fds`: the client's, the endpoint's.
@@ -92,7 +106,7 @@ class Splicing:
             return False
         self._tag += 1
         tag, kind = self._tag, "opaque" if guard is None else "guarded"
-        message = {**question, "type": "splice", "tag": tag, "kind": kind, "epoch": key.epoch}
+        message = {**question, "type": "splice", "tag": tag, "kind": kind, "edition": self._edition}
         if guard is not None:
             message["guard"] = {
                 "mask": guard.mask,

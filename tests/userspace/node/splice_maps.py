@@ -20,6 +20,7 @@ KINDS = {
     "splices": (ARRAY, 600),
     "splice_ends": (HASH, 1200),
     "splice_counts": (PERCPU_ARRAY, 4),
+    "splice_epochs": (ARRAY, 4),
     "guard_key": (ARRAY, 1),
     "guard_paths": (LRU_HASH, 64),
     "guard_headers": (HASH, 32),

@@ -49,7 +49,7 @@ class Node:
             "tag": 1,
             "kind": Kind.GUARDED,
             "tail": len(TAIL),
-            "epoch": self.guard.epoch,
+            "edition": self.guard.edition,
             "owner": ("r1", "u1", "10.9.0.3:80"),
             "guard": Guard(mask=5, decision=9),
             "client": None,
@@ -84,8 +84,8 @@ def node_at(place: Region, tables: dict[str, Table], path: Path, stack: ExitStac
     endpoint.recv(100)
     endpoint.sendall(TAIL)
     to_endpoint.recv(100)
-    table, guard = SpliceTable(tables), SpliceGuard(tables)
     accounts = SpliceAccounts(tables["splice_counts"], path / "accounts", lambda index: True)
+    table, guard = SpliceTable(tables), SpliceGuard(tables, accounts.of_upstreams)
     routes = Routes()
     stack.callback(routes.close)
     peers, sent = ToaPeers(None), list[int]()
@@ -179,7 +179,7 @@ def test_what_arrives_after_the_hand_over_reaches_neither_socket(node: Node) -> 
 
 @pytest.mark.parametrize(
     ("reason", "changes"),
-    [("epoch", {"epoch": 99}), ("tail", {"tail": 1 << 31})],
+    [("epoch", {"edition": 99}), ("tail", {"tail": 1 << 31})],
 )
 def test_a_refused_pair_goes_on_as_it_was(node: Node, reason: str, changes: dict[str, object]) -> None:
     assert node.refusal(**changes) == reason

@@ -34,6 +34,15 @@ def test_an_owner_keeps_its_index(counts: Table, tmp_path: Path) -> None:
     assert later.of(C) == 3
 
 
+def test_an_upstream_has_all_its_accounts_and_what_is_nobodys(counts: Table, tmp_path: Path) -> None:
+    found = accounts(counts, tmp_path)
+    for owner in (A, B, ("r", "v", "10.0.0.9:80")):
+        found.of(owner)
+    assert found.of_upstreams(["u"]) == {0, 1, 2}
+    assert found.of_upstreams({"v": [], "w": []}) == {0, 3}
+    assert found.of_upstreams([]) == {0}
+
+
 def test_counts_are_summed_and_named(counts: Table, tmp_path: Path) -> None:
     found = accounts(counts, tmp_path)
     found.of(A)

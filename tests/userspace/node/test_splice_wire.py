@@ -20,7 +20,7 @@ SPLICE = {
     "tag": 7,
     "kind": "guarded",
     "tail": 120,
-    "epoch": 3,
+    "edition": 3,
     "route": "r1",
     "upstream": "u1",
     "endpoint": "10.1.0.21:80",
@@ -36,7 +36,7 @@ def message(**changes: Any) -> bytes:
 def test_a_request_is_read_whole() -> None:
     found = parse(message())
     assert isinstance(found, SpliceRequest)
-    assert (found.tag, found.kind, found.tail, found.epoch) == (7, Kind.GUARDED, 120, 3)
+    assert (found.tag, found.kind, found.tail, found.edition) == (7, Kind.GUARDED, 120, 3)
     assert found.owner == ("r1", "u1", "10.1.0.21:80")
     assert list(found.guard.hashes) == list(range(8))
     assert (found.guard.mask, found.guard.decision) == (5, 2**64 - 1)
@@ -69,7 +69,7 @@ def test_what_a_decision_covers_is_read() -> None:
         {"tail": True},
         {"tail": "1"},
         {"tail": 1 << 32},
-        {"epoch": 1.5},
+        {"edition": 1.5},
         {"route": "x" * 257},
         {"route": None},
         {"endpoint": ...},

@@ -62,9 +62,9 @@ class Scene:
 
     def __init__(self, place: Region, tables: dict[str, Table], path: Path, stack: ExitStack, **limits: float) -> None:
         self.place, self.tables, self.stack = place, tables, stack
-        self.table, self.guard = SpliceTable(tables), SpliceGuard(tables)
         self.events, self.told = Events(), list[tuple[Splice, bool]]()
         accounts = SpliceAccounts(tables["splice_counts"], path / "names", lambda index: self.node.in_use(index))
+        self.table, self.guard = SpliceTable(tables), SpliceGuard(tables, accounts.of_upstreams)
         over = HandingOver(self.table, self.guard, accounts, Routes(), ToaPeers(None), place.device, lambda *_: None)
         self.node = Splicing(
             *(self.table, self.guard, over, accounts, self.events),  # type: ignore[arg-type]
@@ -89,7 +89,7 @@ class Scene:
             "tag": 7,
             "kind": "opaque",
             "tail": len(TAIL),
-            "epoch": self.guard.epoch,
+            "edition": self.guard.edition,
             "route": "r1",
             "upstream": "u1",
             "endpoint": "10.9.0.3:80",
@@ -174,7 +174,7 @@ def test_a_splice_is_made_covered_and_leaves_no_socket_of_the_client(place: Regi
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"epoch": 0}, "epoch"), ({"tail": -1}, "malformed"), ({"tail": 1 << 30}, "tail"), ({"kind": "x"}, "malformed")],
+    [({"edition": 9}, "epoch"), ({"tail": -1}, "malformed"), ({"tail": 1 << 30}, "tail"), ({"kind": "x"}, "malformed")],
 )
 def test_a_refusal_is_told_and_counted(place: Region, tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     async def acts(scene: Scene) -> None:

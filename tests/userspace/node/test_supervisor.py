@@ -187,7 +187,7 @@ class Splices:
         return theirs
 
     def message(self) -> dict[str, object]:
-        return {"type": "splice_key", "seed": "1", "factor": "3", "epoch": 1}
+        return {"type": "splice_key", "seed": "1", "factor": "3", "epoch": 1, "edition": 0}
 
 
 async def test_a_worker_has_a_wire_about_splices_that_ends_with_it(port: int, tmp_path: Path) -> None:

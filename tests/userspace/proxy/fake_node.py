@@ -49,7 +49,9 @@ class FakeNode:
         self._loop.add_reader(self.wire.fileno(), self._read)
 
     def key(self, epoch: int) -> None:
-        self.splicing.take_key({"type": "splice_key", "seed": "1234567", "factor": "987654321", "epoch": epoch})
+        self.splicing.take_key(
+            {"type": "splice_key", "seed": "1234567", "factor": "987654321", "epoch": epoch, "edition": epoch}
+        )
 
     def _read(self) -> None:
         data, fds, _, _ = socket.recv_fds(self.wire, 65536, 4)

@@ -40,7 +40,13 @@ async def test_the_node_gets_both_connections_and_the_client_the_rest_of_its_res
             client, question = await asked(stage, node)
             assert not await quiet(client)
             message = question.message
-            assert (message["kind"], message["epoch"], message["route"], message["upstream"], message["endpoint"]) == (
+            assert (
+                message["kind"],
+                message["edition"],
+                message["route"],
+                message["upstream"],
+                message["endpoint"],
+            ) == (
                 *("guarded", 1, "r1", "u1"),
                 stage.addresses[0],
             )

@@ -29,7 +29,7 @@ class Bench:
         self.back.append((sock, message))
 
     def key(self, epoch: int = 1) -> None:
-        self.splicing.take_key({"seed": str(2**64 - 1), "factor": "3", "epoch": epoch})
+        self.splicing.take_key({"seed": str(2**64 - 1), "factor": "3", "epoch": epoch, "edition": epoch})
 
     def ask(self, guard: Guard | None = None) -> bool:
         question = {"tail": 5, "route": "r1"}
@@ -73,13 +73,13 @@ async def test_a_question_says_what_the_contract_asks_for(bench: Bench) -> None:
     assert bench.ask(guard(decision=2**64 - 1)) and bench.ask()
     guarded, opaque = bench.heard()
     assert guarded == {
-        **{"type": "splice", "tag": 1, "kind": "guarded", "tail": 5, "epoch": 3, "route": "r1"},
+        **{"type": "splice", "tag": 1, "kind": "guarded", "tail": 5, "edition": 3, "route": "r1"},
         "guard": {
             **{"mask": PATH, "hashes": ["0", "0", "1", "0", "0", "0", "0", "0"], "extra_name": "9"},
             "decision": str(2**64 - 1),
         },
     }
-    assert opaque == {"type": "splice", "tag": 2, "kind": "opaque", "tail": 5, "epoch": 3, "route": "r1"}
+    assert opaque == {"type": "splice", "tag": 2, "kind": "opaque", "tail": 5, "edition": 3, "route": "r1"}
 
 
 async def test_each_question_is_answered_once_and_counted(bench: Bench) -> None:

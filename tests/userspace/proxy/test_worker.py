@@ -231,13 +231,13 @@ async def test_it_asks_the_node_to_splice_once_it_has_a_key(tmp_path: Path) -> N
         for path in ("/1", "/2", "/3"):  # without a key it serves by itself
             await client.say(get(path))
             await client.hear_message()
-        await worker.tell({"type": "splice_key", "seed": "5", "factor": "7", "epoch": 9})
+        await worker.tell({"type": "splice_key", "seed": "5", "factor": "7", "epoch": 4, "edition": 9})
         await worker.tell({"type": "counters?"})
         await worker.next("counters")
         await client.say(get("/4"))
         data, fds, _, _ = await asyncio.to_thread(socket.recv_fds, worker.splice, 65536, 4)
         asked = orjson.loads(data)
-        assert (asked["type"], asked["kind"], asked["epoch"], len(fds)) == ("splice", "guarded", 9, 2)
+        assert (asked["type"], asked["kind"], asked["edition"], len(fds)) == ("splice", "guarded", 9, 2)
         worker.splice.send(orjson.dumps({"type": "refused", "tag": asked["tag"], "reason": "loopback"}))
         for fd in fds:
             os.close(fd)
