@@ -91,13 +91,21 @@ static __always_inline int route_ask(ctx_t *ctx, u32 ip_len, u32 in, u32 flags,
 	return DROP_NONE;
 }
 
+/* The device that the kernel is told the packet came in by: it answers only for one that forwards.
+ * A gateway's does not, lest anybody be routed to the unique IPs: it sends as its sockets do. */
+#ifdef ROUTE_AS_OURS
+#define ROUTE_IN(ctx) 1 /* lo, in every namespace */
+#else
+#define ROUTE_IN(ctx) ctx_ifindex(ctx)
+#endif
+
 /* Finds the way of a packet of `ip_len` bytes; `from` is the flow of what its receiver sends. Needs
- * forwarding enabled on the device it came in by. Returns enum drop_reason; `*route` is this CPU's
+ * forwarding enabled on the device of ROUTE_IN(). Returns enum drop_reason; `*route` is this CPU's
  * until it asks again, and set on DROP_NONE and DROP_TOO_BIG. */
 static __always_inline int route_find(ctx_t *ctx, u32 ip_len, const struct flow *from,
 				      struct route **route)
 {
-	u32 place, in = ctx_ifindex(ctx);
+	u32 place, in = ROUTE_IN(ctx);
 	struct known_route *known;
 	u64 tick = bpf_jiffies64();
 	int reason;

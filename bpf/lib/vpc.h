@@ -36,30 +36,29 @@ static __always_inline int error_from_vpc(ctx_t *ctx, const struct packet *outer
 	return deliver(ctx, machine);
 }
 
-/* Gives the device a packet out of a DSR VIP's tunnel as if it had just received it. */
-static __always_inline int arrive(ctx_t *ctx)
-{
+/* What came out of a DSR VIP's tunnel is as if the device had just received it. On XDP, where
+ * nobody has looked at the frame yet, the program goes on with it; on TC the stack would still take
+ * it for what the outer header was, so it comes in again. */
 #ifdef UNILB_XDP
-	return XDP_PASS;
+#define arrive(ctx) VERDICT_PASS
 #else
-	/* Passed on, the stack would still take it for what the outer header was. */
-	return bpf_redirect(ctx->ifindex, BPF_F_INGRESS);
+#define arrive(ctx) bpf_redirect((ctx)->ifindex, BPF_F_INGRESS)
 #endif
-}
 
 /* A client's packet to a DSR VIP, in an L4 node's tunnel. */
-static __always_inline int from_l4(ctx_t *ctx, const struct packet *outer, struct packet *inner)
+static __always_inline int from_l4(ctx_t *ctx, const struct packet *outer, struct packet *inner,
+				   int *parsed)
 {
 	u32 *role;
-	int parsed, reason;
+	int reason;
 
 	reason = vtep_check(outer, DSR_VNI);
 	if (reason)
 		return -reason;
 	pull(ctx, GUE_END + IPV6_LEN + TCP_MIN_LEN);
-	parsed = gue_parse(ctx, inner);
-	if (parsed != PARSED_OK && parsed != PARSED_ICMP_ERROR)
-		return -unparsed_reason(parsed);
+	*parsed = gue_parse(ctx, inner);
+	if (*parsed != PARSED_OK && *parsed != PARSED_ICMP_ERROR)
+		return -unparsed_reason(*parsed);
 	role = owned.lookup(&inner->flow.daddr);
 	if (!role || *role != OWNED_DSR)
 		return -DROP_NO_SERVICE;
@@ -146,8 +145,16 @@ static __always_inline int from_vpc(ctx_t *ctx, struct packet *outer, struct pac
 	self = machine.lookup(&zero);
 	if (!self)
 		return VERDICT_PASS;
-	if (parsed == PARSED_OK && is_gue(outer, self))
-		return from_l4(ctx, outer, inner);
+	if (parsed == PARSED_OK && is_gue(outer, self)) {
+		verdict = from_l4(ctx, outer, inner, &parsed);
+#ifdef UNILB_XDP
+		if (verdict != VERDICT_PASS)
+			return verdict;
+		*outer = *inner;
+#else
+		return verdict;
+#endif
+	}
 	if (parsed == PARSED_ICMP_ERROR) {
 		if (is_ours(outer, self))
 			path_mtu_learn(ctx, outer, self);

@@ -1,36 +1,44 @@
 """DSR beyond its rows: out of the tunnel on XDP, what sessions are left, full tables, the MTU of the way."""
 
 import random
+from ctypes import c_uint32
+from pathlib import Path
 
 import pytest
 from scapy.layers.inet import ICMP, IP
-from scapy.packet import Raw
+from scapy.packet import Packet, Raw
 
 from tests.bpf.conftest import Datapaths
-from tests.bpf.dsr_rows import (
-    AT_GATEWAY,
-    CLIENT,
-    KNOWN,
-    PUBLISHED,
-    TAKES,
-    TO_TARGET,
-    VIP,
-    client,
+from tests.bpf.dsr_rows import AT_GATEWAY, CLIENT, KNOWN, PUBLISHED, TAKES, TO_TARGET, VIP, client, comes
+from tests.bpf.splice_machine import (
+    CLIENT6,
+    ENDPOINT,
+    ENDPOINT6,
+    S_ACK,
+    S_SEQ,
+    SELF,
+    SELF6,
+    carried,
+    from_client,
+    to_endpoint,
 )
 from tests.packets import (
     TC_ACT_OK,
     TC_ACT_REDIRECT,
     TC_ACT_SHOT,
     Case,
+    Entry,
+    Onward,
     arrives,
     clear,
     damaged,
     flow,
     run,
     run_case,
+    tcp,
 )
 from userspace.node import abi
-from userspace.node.abi import Direction, Event, TcpSeen
+from userspace.node.abi import Direction, Event, Owned, TcpSeen
 from userspace.node.datapath import Datapath
 
 pytestmark = pytest.mark.bpf
@@ -48,6 +56,47 @@ def test_out_of_the_tunnel_on_xdp(gateway_on_xdp: Datapath, ifindex: int, case: 
     verdict = TC_ACT_OK if case.verdict == TC_ACT_REDIRECT else case.verdict
     passed = Case(case.name, case.packet_in, verdict, case.packet_out, case.before, case.counters)
     run_case(passed, gateway_on_xdp.programs["vxlan_xdp"], gateway_on_xdp.tables, ifindex, is_xdp=True)
+
+
+def spliced(v6: bool = False, **fields: object) -> tuple[Entry, ...]:
+    """A splice whose client comes by a DSR VIP, which is the address that its rows have."""
+    vip = Entry("owned", abi.addr(SELF6 if v6 else SELF), c_uint32(Owned.DSR))
+    return (*TAKES[-2:], vip, *carried(v6=v6, **fields))
+
+
+def of_client(v6: bool) -> tuple[Packet, Packet]:
+    """Return a segment of the client's, and what its endpoint gets of it."""
+    if not v6:
+        return from_client(payload=b"hello")[1], to_endpoint(payload=b"hello")
+    sent = tcp(CLIENT6, 50000, SELF6, 80, "PA", seq=1000, ack=5000) / Raw(b"hello")
+    return sent, tcp(SELF6, 40000, ENDPOINT6, 8080, "PA", seq=S_SEQ, ack=S_ACK, ttl=63) / Raw(b"hello")
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["ipv4", "ipv6"])
+def test_on_xdp_a_splice_carries_what_comes_by_the_tunnel(gateway_on_xdp: Datapath, ifindex: int, v6: bool) -> None:
+    """There is no second time that it arrives, as on TC."""
+    sent, out = of_client(v6)
+    case = Case("spliced", comes(sent), TC_ACT_REDIRECT, Onward(out), spliced(v6), {Event.DSR_TAKEN: 1})
+    run_case(case, gateway_on_xdp.programs["vxlan_xdp"], gateway_on_xdp.tables, ifindex, is_xdp=True)
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["ipv4", "ipv6"])
+def test_on_xdp_a_splice_is_carried_by_a_gateway_that_forwards_for_nobody(
+    gateway_on_xdp: Datapath, ifindex: int, v6: bool
+) -> None:
+    """Ways are asked for from lo: bpf_fib_lookup() refuses to answer for a device that does not forward."""
+    ours, far = (SELF6, ENDPOINT6) if v6 else (SELF, ENDPOINT)
+    client_end = flow(CLIENT6 if v6 else "203.0.113.7", 50000, ours, 80)
+    fields = {"from_": (client_end, flow(far, 8081, ours, 40001))}  # no other row's: ways are remembered
+    sent, out = of_client(v6)
+    out["TCP"].sport, out["TCP"].dport = 40001, 8081
+    case = Case("spliced", arrives(sent), TC_ACT_REDIRECT, Onward(out), spliced(v6, **fields))
+    knob = Path(f"/proc/sys/net/ipv{6 if v6 else 4}/conf/u0/forwarding")
+    knob.write_text("0")
+    try:
+        run_case(case, gateway_on_xdp.programs["vxlan_xdp"], gateway_on_xdp.tables, ifindex, is_xdp=True)
+    finally:
+        knob.write_text("1")
 
 
 @pytest.mark.parametrize("is_xdp", [False, True], ids=["tc", "xdp"])

@@ -196,8 +196,13 @@ def set_sysctl(name: str, value: str) -> None:
 
 
 def prepare_gateway() -> None:
-    """A closing listener hands its queued connections to the others (a worker may go while its queue is not empty)."""
+    """A closing listener hands its queued connections to the others (a worker may go while its queue is not empty).
+
+    And bpf_fib_lookup() answers for lo (see route.h): nothing comes in there that is to be forwarded.
+    """
     set_sysctl("ipv4/tcp_migrate_req", "1")
+    for family in ("ipv4", "ipv6"):
+        set_sysctl(f"{family}/conf/lo/forwarding", "1")
 
 
 def prepare_l4(device: Device, has_ipv6: bool = False) -> None:

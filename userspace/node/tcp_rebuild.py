@@ -24,6 +24,7 @@ _TCP_REPAIR_OPTIONS, _TCP_REPAIR_WINDOW = 22, 29
 _REPAIR_OFF = 0  # and a window probe
 _OPTION_MSS, _OPTION_WINDOW, _OPTION_SACK, _OPTION_TIMESTAMP = 2, 3, 4, 8
 _IP_OPTIONS, _IPV6_DSTOPTS = 4, 59
+_IPV6_FREEBIND = 78
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ def _in_repair(local: tuple[str, int]) -> socket.socket:
     try:
         # Before bind(): it may share the port with whatever else is bound to it.
         enter_repair(sock)
+        if family == socket.AF_INET6:  # unlike IPv4's, its bind() wants an address, and a DSR VIP is a local route
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
         sock.bind(local)
     except BaseException:
         sock.close()

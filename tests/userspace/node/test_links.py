@@ -103,8 +103,12 @@ def test_settings_are_written_and_those_that_do_not_exist_left_out(underlay: Dev
     links.prepare_l4(underlay)
     assert subprocess.check_output(["sysctl", "-n", "net.ipv4.conf.u0.forwarding"]) == b"1\n"
     links.set_sysctl("ipv4/no_such_setting", "1")
+    for family in ("ipv4", "ipv6"):
+        links.set_sysctl(f"{family}/conf/lo/forwarding", "0")
     links.prepare_gateway()
     assert subprocess.check_output(["sysctl", "-n", "net.ipv4.tcp_migrate_req"]) == b"1\n"
+    for family in ("ipv4", "ipv6"):
+        assert subprocess.check_output(["sysctl", "-n", f"net.{family}.conf.lo.forwarding"]) == b"1\n"
 
 
 def test_without_filters_there_is_nothing_to_detach(underlay: Device) -> None:

@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -97,6 +98,17 @@ def test_a_connection_goes_on_in_a_rebuilt_socket(address: str) -> None:
             assert again.options & 7 == leg.options & 7
             rebuilt.shutdown(socket.SHUT_WR)
             assert theirs.recv(1) == b""
+
+
+@pytest.mark.parametrize("address", ["10.100.0.20", "2001:db8:100::20"])
+def test_a_connection_to_a_local_route_is_rebuilt_though_no_device_has_its_address(address: str) -> None:
+    """DSR VIPs are such (links.own_vips)."""
+    subprocess.run(["ip", "route", "add", "local", address, "dev", "lo", "table", "local"], check=True)
+    here = "::1" if ":" in address else "127.0.0.1"
+    with pair(here) as (_, ours):
+        leg = read(ours)
+    with tcp_rebuild.rebuild(restart_of(replace(leg, local=(address, 80)))) as rebuilt:
+        assert rebuilt.getsockname()[:2] == (address, 80)
 
 
 def test_a_rebuilt_socket_sends_full_segments_at_once() -> None:
