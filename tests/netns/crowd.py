@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -65,6 +66,17 @@ def comes_back(sock: socket.socket, size: int = 32) -> bool:
     sent = os.urandom(size)
     sock.sendall(sent)
     return sock.recv(size, socket.MSG_WAITALL) == sent
+
+
+def echoes(sock: socket.socket, size: int) -> bool:
+    """True when as many bytes come back as they were sent."""
+    sent, came = os.urandom(size), b""
+    sending = threading.Thread(target=sock.sendall, args=(sent,))
+    sending.start()
+    while len(came) < size and (data := sock.recv(65536)):
+        came += data
+    sending.join()
+    return came == sent
 
 
 def broken(socks: list[socket.socket], works: Callable[[socket.socket], object]) -> Counter[str]:

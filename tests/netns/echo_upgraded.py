@@ -29,7 +29,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def main() -> None:
-    server = await asyncio.start_server(serve, "0.0.0.0", PORT, backlog=4096)
+    server = await asyncio.start_server(serve, None, PORT, backlog=4096)
     await server.serve_forever()
 
 

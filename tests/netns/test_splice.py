@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.netns import echo_upgraded, halting
 from tests.netns.conftest import built
+from tests.netns.crowd import echoes
 from tests.netns.observe import eventually, kept, metrics, service, sha256_of, worker_pids
 from tests.netns.pipelining import Answers, asking, pipelined
 from tests.netns.splices import GW1, WAYS, get, publish, put, spliced, spliced_requests
@@ -232,17 +232,6 @@ def test_killing_every_process_breaks_no_spliced_connection_and_the_next_ones_li
             lambda: metrics(lab, "gw1").get("unilb_splices state=active kind=guarded", 0),
         )
         assert active >= 1
-
-
-def echoes(sock: socket.socket, size: int) -> bool:
-    """True when as many bytes come back as they were sent."""
-    sent, came = os.urandom(size), b""
-    sending = threading.Thread(target=sock.sendall, args=(sent,))
-    sending.start()
-    while len(came) < size and (data := sock.recv(65536)):
-        came += data
-    sending.join()
-    return came == sent
 
 
 def test_a_websocket_leaves_the_proxy_unasked_and_outlives_its_worker(lab: Lab) -> None:

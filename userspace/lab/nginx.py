@@ -89,8 +89,8 @@ def _write_pattern(path: Path, size: int) -> None:
 def configuration(lab: Lab, place: str) -> str:
     """The nginx.conf of one machine or VM."""
     where = directory(lab, place)
-    vm = lab.topology.vms.get(place)
-    is_v6 = vm is not None and vm.address.version == 6
+    vm, machine = lab.topology.vms.get(place), lab.topology.machines.get(place)
+    is_v6 = vm.address.version == 6 if vm else machine is not None and machine.address6 is not None
     listens = f"listen {PORT} backlog=65535;" + (f" listen [::]:{PORT} backlog=65535;" if is_v6 else "")
     who = json.dumps(identity(lab, place))[1:-1]
     maps = "\n".join(

@@ -101,7 +101,8 @@ def _node(lab: Lab, name: str, store: str) -> Service:
     ready: tuple[str, ...] = (f"http://{machine.address}:{METRICS_PORT}/healthz",)
     if machine.role == "gateway":
         log = str(lab.state / "logs" / f"{name}.access.log")
-        argv += ("--listen", "0.0.0.0:80", "--workers", "2", "--access-log", log)
+        argv += ("--listen", "0.0.0.0:80", *(("--listen", "[::]:80") if machine.address6 else ()))
+        argv += ("--workers", "2", "--access-log", log)
         ready += ("tcp://127.0.0.1:80",)
     return Service(name, "node", argv, ready, _node_folders, children_live_on=True)
 
