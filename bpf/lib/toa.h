@@ -37,10 +37,37 @@ static __always_inline u32 toa_mss(u32 mtu, u8 v6)
 	return mtu - (v6 ? IPV6_LEN : IPV4_LEN) - TCP_MIN_LEN - toa_len(v6);
 }
 
-/* Moves the bytes [start, end) up by `by`, last first, and returns 0 or a negative errno. */
-static __always_inline int toa_make_room(ctx_t *ctx, u32 start, u32 end, u32 by)
+#ifdef UNILB_XDP
+/* Makes room for `len` bytes behind the fixed TCP header, by moving all before it down. Drivers
+ * leave 256 bytes in front of a frame, and as little as none behind it (veth does by the frame's
+ * length). Returns 0 or a negative errno. */
+static __always_inline int toa_make_room(ctx_t *ctx, const struct packet *pkt, u32 len)
 {
+	u8 bytes[ETH_LEN + IPV4_LEN + TCP_MIN_LEN];
+	u32 at = sizeof(bytes), end = pkt->l3 + pkt->ip_len;
+	int err = 0;
+
+	if (ctx_len(ctx) > end) /* what a link has padded it with */
+		err = ctx_resize(ctx, end);
+	err = err ?: bpf_xdp_adjust_head(ctx, -(int)len);
+	err = err ?: ctx_load(ctx, len, bytes, sizeof(bytes));
+	err = err ?: ctx_store(ctx, 0, bytes, sizeof(bytes));
+	if (err || !pkt->v6)
+		return err;
+	err = ctx_load(ctx, at + len, bytes, IPV6_LEN - IPV4_LEN);
+	return err ?: ctx_store(ctx, at, bytes, IPV6_LEN - IPV4_LEN);
+}
+#else
+/* Makes room for `len` bytes behind the fixed TCP header. Grows the packet at its tail and moves
+ * the rest up, last bytes first: adjust_room would move the headers down instead and leave
+ * csum_start of a CHECKSUM_PARTIAL packet pointing into them. Returns 0 or a negative errno. */
+static __always_inline int toa_make_room(ctx_t *ctx, const struct packet *pkt, u32 by)
+{
+	u32 start = pkt->l4 + TCP_MIN_LEN, end = pkt->l3 + pkt->ip_len;
 	u8 bytes[TOA_MOVE] = {};
+
+	if (ctx_resize(ctx, end + by))
+		return -ENOMEM;
 
 	for (int i = 0; i < TOA_MAX_MOVES; i++) {
 		u64 len = end - start > TOA_MOVE ? TOA_MOVE : end - start;
@@ -58,6 +85,7 @@ static __always_inline int toa_make_room(ctx_t *ctx, u32 start, u32 end, u32 by)
 	}
 	return end == start ? 0 : -EMSGSIZE;
 }
+#endif
 
 /* Writes the new lengths into the IP header. Returns 0 or a negative errno. */
 static __always_inline int toa_ip_len(ctx_t *ctx, const struct packet *pkt, u32 len)
@@ -72,9 +100,7 @@ static __always_inline int toa_ip_len(ctx_t *ctx, const struct packet *pkt, u32 
 }
 
 /* Writes the option for the flow's client directly behind the fixed TCP header and updates `pkt`.
- * Grows the packet at its tail and moves the rest up: adjust_room would move the headers down
- * instead and leave csum_start of a CHECKSUM_PARTIAL packet pointing into them. A segment without
- * room goes without (EVENT_TOA_NO_ROOM). Returns 0 or a negative errno. */
+ * A segment without room goes without (EVENT_TOA_NO_ROOM). Returns 0 or a negative errno. */
 static __always_inline int toa_write(ctx_t *ctx, struct packet *pkt, u8 kind, u32 mtu)
 {
 	struct toa_option toa = {.kind = kind, .port = pkt->flow.sport};
@@ -96,8 +122,7 @@ static __always_inline int toa_write(ctx_t *ctx, struct packet *pkt, u8 kind, u3
 		__builtin_memcpy(toa.addr, &pkt->flow.saddr, 16);
 	else
 		toa.addr[0] = v4_from_addr(&pkt->flow.saddr);
-	err = ctx_resize(ctx, end + len);
-	err = err ?: toa_make_room(ctx, at, end, len);
+	err = toa_make_room(ctx, pkt, len);
 	if (pkt->v6)
 		err = err ?: ctx_store(ctx, at, &toa, TOA6_LEN);
 	else

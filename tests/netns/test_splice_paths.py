@@ -15,9 +15,10 @@ import pytest
 from tests.netns import splice_paths
 from tests.netns.conftest import built
 from tests.netns.crowd import echoes, upgraded
-from tests.netns.observe import Log, eventually, kept, metrics
+from tests.netns.observe import Log, drops, eventually, grown, kept, metrics
 from tests.netns.splice_paths import Row
 from userspace.lab import nginx
+from userspace.lab.client import request
 from userspace.lab.lab import Lab
 
 pytestmark = pytest.mark.netns
@@ -170,6 +171,19 @@ def test_the_access_log_names_the_client_of_spliced_requests_whichever_way_it_ca
         found = eventually(f"every line of {talk.row.name}", lambda t=talk: len(x := lines(t)) >= len(t.told) and x)
         assert {entry["client"] for entry in found} == {talk.row.client}
         assert any(entry.get("spliced") for entry in found)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_first_segment_of_any_length_names_its_client_behind_an_l4_node_on_xdp(lab: Lab, family: int) -> None:
+    """By its length a frame has room behind it or none, which may not matter to the option that does."""
+    row = next(row for row in ROWS if (row.family, row.entry, row.l4) == (family, "fnat", "l4b"))
+    host = row.address if family == 4 else f"[{row.address}]"
+    before = drops(lab, "l4b")
+    for more in range(64):
+        headers = {"Host": f"{row.name}.example.com", "X-More": "x" * more}
+        answer = request(lab, "client", "GET", f"http://{host}/who", headers=headers).json()
+        assert answer["x_forwarded_for"] == row.client
+    assert grown(before, drops(lab, "l4b")) == {}
 
 
 @pytest.mark.parametrize(
