@@ -24,7 +24,7 @@ from userspace.node import bpf, datapath
 from userspace.node.abi import DropReason, Event
 from userspace.node.forwarding import Forwarding
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 MTU = 1500
 HOOKS = ("xdp", "auto")  # as test_matrix.py left it: each change of hook compiles
 SWAPS = 500

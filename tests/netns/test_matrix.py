@@ -12,7 +12,7 @@ from tests.netns.cells import UNIQUE, UNIQUE6, VIP, VIP6
 from userspace.node import datapath
 from userspace.node.links import LinkError
 
-pytestmark = [pytest.mark.netns]
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 SIZE = 2 << 20
 CELLS = [(hook, offloads, mtu) for hook in ("auto", "xdp") for offloads in (True, False) for mtu in (1500, 1450, 9000)]
 IMPOSSIBLE = [cell for cell in CELLS if cell[0] == "xdp" and cell[1]]

@@ -21,7 +21,7 @@ from userspace.node.datapath import Sizes
 from userspace.node.forwarding import Forwarding, ForwardingSettings
 from userspace.node.links import SEGMENTS_DEVICE
 
-pytestmark = [pytest.mark.netns]
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO = 10, 23, 2
 VNI6, MAC6 = 10011, "02:00:c0:a8:06:0a"
 VMS, UNIQUES = ("192.168.6.10", "fd00:a::10"), ("100.64.6.1", "fd75:6e69:6c62::1")
@@ -98,17 +98,18 @@ def vms(cell_pins: Path) -> Iterator[Server]:
     yield made
     made.close()
     ip("host", "link del vx6")
+    for place in LADDRS:  # from cell to cell the programs are adopted
+        datapath.detach(cell_pins / f"six-{place}")
 
 
-@pytest.fixture(params=CELLS, ids=lambda c: f"{c[0]}, offloads {'on' if c[1] else 'off'}")
+@pytest.fixture(scope="module", params=CELLS, ids=lambda c: f"{c[0]}, offloads {'on' if c[1] else 'off'}")
 def cell(request: pytest.FixtureRequest, cell_pins: Path, cell_cache: Path, vms: Server) -> Iterator[None]:
     hook, offloads, mtu = request.param
     cells.set_wires(mtu, offloads)
     nodes = [bring_up(place, hook, mtu, cell_pins, cell_cache) for place in LADDRS]
     yield
-    for place, node in zip(LADDRS, nodes, strict=True):
+    for node in nodes:
         node.close()
-        datapath.detach(cell_pins / f"six-{place}")
 
 
 def test_every_byte_arrives_through_tunnels_of_ipv6(cell: None, vms: Server) -> None:

@@ -14,7 +14,7 @@ from userspace.lab.exec import run
 from userspace.lab.lab import Lab
 from userspace.lab.topology import Topology
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 NODES = ("l4", "gw1", "gw2")
 PLACES = ("client", "l4", "gw1", "gw2", "web1", "host1", "host2", "blue1", "blue2")
 
