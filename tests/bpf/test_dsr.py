@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
+from tests.bpf import splice_machine, splice_rows
 from tests.bpf.conftest import Datapaths
 from tests.bpf.dsr_rows import AT_GATEWAY, CLIENT, KNOWN, PUBLISHED, TAKES, TO_TARGET, VIP, client, comes
 from tests.bpf.splice_machine import (
@@ -80,13 +82,37 @@ def test_on_xdp_a_splice_carries_what_comes_by_the_tunnel(gateway_on_xdp: Datapa
     run_case(case, gateway_on_xdp.programs["vxlan_xdp"], gateway_on_xdp.tables, ifindex, is_xdp=True)
 
 
+ROUTER = "10.9.9.1"  # who says in the rows that something was too long
+
+
+def within(row: Case) -> Packet:
+    return Ether(bytes(row.packet_in)).payload
+
+
+OF_CLIENTS = [
+    row
+    for row in splice_rows.ROWS
+    if within(row).src in (splice_machine.CLIENT, CLIENT6, ROUTER) and within(row).dst in (SELF, SELF6)
+]
+
+
+@pytest.mark.parametrize("row", OF_CLIENTS, ids=lambda row: row.name)
+def test_on_xdp_every_row_of_a_client_of_a_splice_holds_in_the_tunnel(
+    gateway_on_xdp: Datapath, ifindex: int, row: Case
+) -> None:
+    before = (*row.before, *TAKES[-2:], *(Entry("owned", abi.addr(vip), c_uint32(Owned.DSR)) for vip in (SELF, SELF6)))
+    packet, counters = comes(within(row)), {**row.counters, Event.DSR_TAKEN: 1}
+    case = Case(row.name, packet, row.verdict, row.packet_out, before, counters)
+    run_case(case, gateway_on_xdp.programs["vxlan_xdp"], gateway_on_xdp.tables, ifindex, is_xdp=True)
+
+
 @pytest.mark.parametrize("v6", [False, True], ids=["ipv4", "ipv6"])
 def test_on_xdp_a_splice_is_carried_by_a_gateway_that_forwards_for_nobody(
     gateway_on_xdp: Datapath, ifindex: int, v6: bool
 ) -> None:
     """Ways are asked for from lo: bpf_fib_lookup() refuses to answer for a device that does not forward."""
     ours, far = (SELF6, ENDPOINT6) if v6 else (SELF, ENDPOINT)
-    client_end = flow(CLIENT6 if v6 else "203.0.113.7", 50000, ours, 80)
+    client_end = flow(CLIENT6 if v6 else splice_machine.CLIENT, 50000, ours, 80)
     fields = {"from_": (client_end, flow(far, 8081, ours, 40001))}  # no other row's: ways are remembered
     sent, out = of_client(v6)
     out["TCP"].sport, out["TCP"].dport = 40001, 8081
