@@ -25,7 +25,10 @@ def add_parser(
     parser.add_argument("--store", metavar="URL", help="etcd://host:port[,...]")
     parser.add_argument("--detach", action="store_true", help="remove programs, maps and devices, and exit")
     parser.add_argument(
-        "--listen", action="append", metavar="HOST:PORT", help="gateways: accept here; repeatable (default 0.0.0.0:80)"
+        "--listen",
+        action="append",
+        metavar="HOST:PORT",
+        help="gateways: accept here; repeatable (default 0.0.0.0:80; [::]:80 is IPv6 alone)",
     )
     parser.add_argument(
         "--listen-tls", action="append", default=[], metavar="HOST:PORT", help="gateways: the same for TLS; repeatable"

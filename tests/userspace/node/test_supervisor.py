@@ -15,7 +15,7 @@ from tests.ports import unused_port
 from userspace.config.settings import Settings
 from userspace.node import splice_wire
 from userspace.node.predecessors import Predecessors, start_time
-from userspace.node.supervisor import Supervisor
+from userspace.node.supervisor import Supervisor, _listener
 from userspace.obs.worker_totals import WorkerTotals
 
 SETTINGS = Settings(access_log="off", drain_deadline=5)
@@ -164,6 +164,15 @@ async def test_counters_reach_the_totals_on_request(port: int, tmp_path: Path) -
     finally:
         await supervisor.drain()
     assert requests() == 3
+
+
+def test_clients_of_ipv4_do_not_come_as_mapped_addresses() -> None:
+    """Or no rule about their addresses would hold for them."""
+    port = unused_port()
+    with _listener(("::", port), 1):
+        socket.create_connection(("::1", port), 5).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 5)
 
 
 def test_an_address_in_use_is_named(tmp_path: Path) -> None:
