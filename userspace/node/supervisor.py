@@ -200,7 +200,7 @@ class Supervisor:
             self._applied.notify_all()
         self._tasks = [task for task in self._tasks if not task.done()]
 
-    async def fresh_counters(self, within: float = 0.5) -> None:
+    async def fresh_counters(self, within: float = 2) -> None:
         """Ask every worker for its counters, for one scrape; return when all answered, or after so many seconds."""
         self._questions += 1
         question = self._questions
@@ -277,6 +277,8 @@ class Supervisor:
         if splices is not None:
             splices.close()
         await asyncio.get_running_loop().create_connection(lambda: worker, sock=ours)
+        if self._draining.is_set():  # it was not there yet when the others were told
+            worker.kill()
         for message in self._greeting():
             worker.send(encode(message))
         worker.send(self._whole())
