@@ -5,6 +5,7 @@ They come from ports of their own, for which the client machine's kernel has no 
 
 import contextlib
 import functools
+import itertools
 import select
 import socket
 import struct
@@ -22,6 +23,7 @@ from userspace.lab.exec import run
 from userspace.lab.lab import Lab
 
 PORTS = range(20000, 30000)  # below the range that the kernel gives away
+_ports = itertools.cycle(PORTS)  # of all clients: the gateway may still have what an earlier one left open
 MARK = 0x5CA9
 MOD = 1 << 32
 WINDOW = 512
@@ -117,7 +119,6 @@ class HostileClient:
 
     def __init__(self, lab: Lab, to: str) -> None:
         self._to = to
-        self._next = PORTS.start
         self._connections: dict[int, Connection] = {}
         made: list[socket.socket] = []
 
@@ -142,11 +143,9 @@ class HostileClient:
     def connect(self, count: int) -> list[Connection]:
         """Open so many connections; all of them are open on return."""
         made = []
-        for _ in range(count):
-            first = (self._next * 7919) % MOD
-            connection = Connection(self._next, self._to, first, acked=first)
-            self._connections[self._next] = connection
-            self._next += 1
+        for port in itertools.islice(_ports, count):
+            first = (port * 7919) % MOD
+            self._connections[port] = connection = Connection(port, self._to, first, acked=first)
             made.append(connection)
         options = (("MSS", 1460), ("SAckOK", b""), ("WScale", 7))
 

@@ -20,7 +20,7 @@ from userspace.lab.services import Service
 from userspace.lab.topology import Topology
 from userspace.node.abi import ABI_VERSION
 
-pytestmark = [pytest.mark.netns, pytest.mark.apart]
+pytestmark = pytest.mark.netns
 GW1 = "10.1.0.11"
 LINKS = {"vpc_egress", "vxlan_ingress", "dsr_egress", "toa_read", "toa_peername", "toa_peername6"}
 SIZE = 100 << 20
