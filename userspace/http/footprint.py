@@ -36,11 +36,13 @@ class Footprint(NamedTuple):
 
 
 class Key(NamedTuple):
-    """The secrets of the hashes, as long as `epoch` is in force. `factor` is odd."""
+    """The secrets of the hashes, as long as `epoch` is in force. `factor` is odd. `edition` grows with every change, also
+    those within one upstream."""
 
     seed: int
     factor: int
     epoch: int
+    edition: int = 0
 
 
 class Guard(NamedTuple):

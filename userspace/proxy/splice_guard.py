@@ -56,8 +56,9 @@ def guard_for(exchange: "Exchange", forward: "Forward", upstream: "UpstreamConne
     peer = client.peer
     decided = [route.route.id, compiled.upstream.id]
     if compiled.key_of is not None or exchange.stick is not None:
-        # Else the picker had the choice, and a connection that keeps its endpoint is as good as any.
-        decided.append(upstream.pool.address)
+        # Else the picker had the choice, and a connection that keeps its endpoint is as good as any. Which endpoint a
+        # path leads to may be another after any change of the upstream: nothing that was covered before is still.
+        decided += [upstream.pool.address, str(key.edition)]
     if footprint.mask & PEER:
         decided += [peer.address, peer.server_address, str(peer.server_port)]
     if footprint.mask & PORT:

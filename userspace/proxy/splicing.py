@@ -45,19 +45,7 @@ class Splicing:
     """One per worker that has such a wire. `adopt` takes the connections that come back, with what is known of them."""
 
     __slots__ = (
-        *(
-            "_adopt",
-            "_counters",
-            "_covered",
-            "_edition",
-            "_key",
-            "_loop",
-            "_open",
-            "_quiet_until",
-            "_tag",
-            "_trouble",
-            "_wire",
-        ),
+        *("_adopt", "_counters", "_covered", "_key", "_loop", "_open", "_quiet_until", "_tag", "_trouble", "_wire"),
     )
 
     def __init__(
@@ -73,7 +61,6 @@ class Splicing:
         self._adopt = adopt
         self._trouble = trouble
         self._key: Key | None = None
-        self._edition = 0
         self._tag = 0
         self._quiet_until = 0.0
         self._open: dict[int, tuple[Answered, str, asyncio.TimerHandle]] = {}
@@ -90,11 +77,10 @@ class Splicing:
 
     def take_key(self, message: Mapping[str, Any]) -> None:
         """Go by this key from now on. It comes behind the configuration that it stands for."""
-        key = Key(int(message["seed"]), int(message["factor"]), int(message["epoch"]))
-        if key != self._key:
+        key = Key(int(message["seed"]), int(message["factor"]), int(message["epoch"]), int(message["edition"]))
+        if self._key is None or key.epoch != self._key.epoch:
             self._covered.clear()
         self._key = key
-        self._edition = int(message["edition"])
 
     def ask(self, question: Mapping[str, object], guard: Guard | None, fds: Sequence[int], answered: Answered) -> bool:
         """Ask; False when that is not possible now, and `answered` is never told. `fds`: the client's, the endpoint's.
@@ -106,7 +92,7 @@ class Splicing:
             return False
         self._tag += 1
         tag, kind = self._tag, "opaque" if guard is None else "guarded"
-        message = {**question, "type": "splice", "tag": tag, "kind": kind, "edition": self._edition}
+        message = {**question, "type": "splice", "tag": tag, "kind": kind, "edition": key.edition}
         if guard is not None:
             message["guard"] = {
                 "mask": guard.mask,

@@ -48,9 +48,9 @@ class FakeNode:
         self.key(epoch)
         self._loop.add_reader(self.wire.fileno(), self._read)
 
-    def key(self, epoch: int) -> None:
+    def key(self, epoch: int, edition: int = 1) -> None:
         self.splicing.take_key(
-            {"type": "splice_key", "seed": "1234567", "factor": "987654321", "epoch": epoch, "edition": epoch}
+            {"type": "splice_key", "seed": "1234567", "factor": "987654321", "epoch": epoch, "edition": edition}
         )
 
     def _read(self) -> None:

@@ -301,6 +301,24 @@ async def test_a_decision_names_the_endpoint_only_where_the_request_has_a_say_in
             assert len(found) == 2 and len(set.union(*found.values())) == count
 
 
+@pytest.mark.parametrize(
+    ("balancing", "holds"),
+    [({}, True), ({"type": "chash", "hash_on": "vars", "key": "uri"}, False)],
+    ids=["free", "hashed"],
+)
+async def test_what_a_decision_covers_outlives_a_change_of_the_upstream_where_paths_do_not_choose_the_endpoint(
+    tmp_path: Path, balancing: dict[str, Any], holds: bool
+) -> None:
+    async with Stage(tmp_path, hello, **{**AUTO, **balancing}) as stage:
+        with FakeNode(stage.shared) as node:
+            found = []
+            for edition in (1, 2):
+                node.key(1, edition)
+                found += await decisions(stage, node)
+            assert found[0] == found[1] and found[2] == found[3]
+            assert (found[0] == found[2]) is holds
+
+
 async def gone(speaker: Speaker) -> None:
     await speaker.hear_message()
 
