@@ -5,7 +5,7 @@
 #include "maps.h"
 
 #define SPLICE_RING_BYTES  (1 << 20) /* some 500 connections on their way back at once */
-#define REQUEST_RING_BYTES (1 << 23) /* some 30,000 requests: read every 100 ms */
+#define REQUEST_RING_BYTES (1 << 23) /* some 40,000 requests: read every 100 ms */
 
 /* The flows of both ends, as their packets arrive -> which splice. Written and removed by the node,
  * both together: it begins a splice with the endpoint's, so that no answer finds only half of it.

@@ -203,7 +203,7 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 				return STEP_PASS;
 		}
 		if (payload && splice->kind == SPLICE_GUARDED) {
-			if (splice->logged)
+			if (splice->logged && ahead(pkt->seq + payload, splice->head) > 0)
 				request_note(id, splice, head);
 			verdict = guard_judge(ctx, pkt, segment, splice, segment->payload,
 					      segment->payload_at, head, &request);
