@@ -51,8 +51,8 @@ static __always_inline int flow_equal(const struct flow *a, const struct flow *b
 }
 
 /* Asks the kernel. Returns enum drop_reason. */
-static __always_inline int route_ask(ctx_t *ctx, u32 ip_len, u32 in, u32 flags,
-				     const struct flow *from, struct route *route)
+static __always_inline int route_ask(ctx_t *ctx, u32 ip_len, u32 in, const struct flow *from,
+				     struct route *route)
 {
 	struct bpf_fib_lookup *fib;
 	struct scratch *room;
@@ -78,7 +78,7 @@ static __always_inline int route_ask(ctx_t *ctx, u32 ip_len, u32 in, u32 flags,
 		__builtin_memcpy(fib->ipv6_src, &from->daddr, 16);
 		__builtin_memcpy(fib->ipv6_dst, &from->saddr, 16);
 	}
-	err = bpf_fib_lookup(ctx, fib, sizeof(*fib), flags);
+	err = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 	route->ifindex = fib->ifindex;
 	route->mtu = fib->mtu_result;
 	route->unresolved = err == BPF_FIB_LKUP_RET_NO_NEIGH;
@@ -119,13 +119,16 @@ static __always_inline int route_find(ctx_t *ctx, u32 ip_len, const struct flow 
 	    (CTX_HAS_GSO(ctx) || ip_len <= known->route.mtu) && flow_equal(&known->from, from))
 		return DROP_NONE;
 	known->tick = 0;
-	reason = route_ask(ctx, ip_len, in, 0, from, &known->route);
-	if (!reason && !known->route.unresolved && !CTX_HAS_GSO(ctx) && ip_len) {
-		known->from = *from;
-		known->in = in;
-		known->tick = tick;
-	}
-	return reason;
+	reason = route_ask(ctx, ip_len, in, from, &known->route);
+	if (reason || known->route.unresolved)
+		return reason;
+	/* The way's own MTU is said of a packet with a length alone. */
+	if (CTX_HAS_GSO(ctx) || !ip_len)
+		known->route.mtu = 0;
+	known->from = *from;
+	known->in = in;
+	known->tick = tick;
+	return DROP_NONE;
 }
 
 #endif

@@ -1,6 +1,7 @@
 """route.h: ways that are remembered for a moment, and what that must not change."""
 
 import os
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from scapy.packet import Raw
 from tests.bpf.conftest import Datapaths
 from tests.bpf.l4_rows import CLIENT, GATEWAY, LADDR, VIP, machine
 from tests.packets import ROUTER_MAC, TC_ACT_REDIRECT, arrives, clear, flow, run, tcp
-from userspace.node import abi
+from userspace.node import abi, bpf
 from userspace.node.abi import Direction, TcpSeen
 from userspace.node.datapath import Datapath
 
@@ -39,10 +40,16 @@ class L4:
             value = abi.Session(peer=peer, direction=Direction.FORWARD, tcp_seen=TOLD)
             loaded.tables["sessions"].put(flow(CLIENT, port, VIP, 80), value)
 
-    def sends(self, port: int, payload: int = 1) -> Ether:
-        """Return what becomes of a packet from that port of the client's."""
+    def sends(self, port: int, payload: int = 1, gso_size: int = 0) -> Ether:
+        """Return what becomes of a packet from that port of the client's, which a device will cut up by `gso_size`."""
         packet = bytes(arrives(tcp(CLIENT, port, VIP, 80, "A") / Raw(b"x" * payload)))
-        ran = run(self._program, packet, self._ifindex, is_xdp=self._is_xdp)
+        if gso_size:
+            context = bytearray(192)  # struct __sk_buff: ingress_ifindex, ifindex, gso_size
+            for at, value in ((36, self._ifindex), (40, self._ifindex), (176, gso_size)):
+                struct.pack_into("=I", context, at, value)
+            ran = bpf.test_run(self._program, packet, bytes(context), 1, 0)
+        else:
+            ran = run(self._program, packet, self._ifindex, is_xdp=self._is_xdp)
         assert ran.verdict == TC_ACT_REDIRECT
         return Ether(ran.packet)
 
@@ -121,6 +128,14 @@ def test_a_packet_that_is_too_long_for_a_remembered_way_is_refused(l4_node: L4) 
         assert l4_node.sends(3, payload=1360)["IP"].dst == NARROW
         refusal = l4_node.sends(3, payload=1361)
         assert (refusal["IP"].dst, refusal["ICMP"].type, refusal["ICMP"].nexthopmtu) == (CLIENT, 3, 1400)
+
+
+def test_a_way_that_was_found_for_segments_says_nothing_of_how_long_a_packet_may_be(l4: Datapath, ifindex: int) -> None:
+    node = L4(l4, ifindex, is_xdp=False)
+    time.sleep(0.3)  # nothing of the tests before is remembered
+    assert node.sends(3, payload=3000, gso_size=1000)["IP"].dst == NARROW
+    assert node.sends(3, payload=1361)["ICMP"].nexthopmtu == 1400
+    assert node.sends(3, payload=3000, gso_size=1000)["IP"].dst == NARROW
 
 
 def test_a_session_goes_on_after_its_vip_is_published_no_longer(l4_node: L4) -> None:
