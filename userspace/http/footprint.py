@@ -36,8 +36,8 @@ class Footprint(NamedTuple):
 
 
 class Key(NamedTuple):
-    """The secrets of the hashes, as long as `epoch` is in force. `factor` is odd. `edition` grows with every change, also
-    those within one upstream."""
+    """The secrets of the hashes, as long as `epoch` is in force. `factor` is odd. `edition` grows with every change,
+    also those within one upstream."""
 
     seed: int
     factor: int
