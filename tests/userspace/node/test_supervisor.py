@@ -184,26 +184,6 @@ def test_an_address_in_use_is_named(tmp_path: Path) -> None:
             Supervisor([("127.0.0.1", port)], 1, SETTINGS, WorkerTotals(), Predecessors(tmp_path / "w"))
 
 
-async def test_a_worker_that_is_being_replaced_does_not_keep_a_node_from_its_end(port: int, tmp_path: Path) -> None:
-    splices = Splices()
-    supervisor = Supervisor(
-        *([("127.0.0.1", port)], 1, SETTINGS, WorkerTotals(), Predecessors(tmp_path / "w")),
-        splicing=splices,  # type: ignore[arg-type]
-    )
-    supervisor.snapshot(1, OBJECTS)
-    await supervisor.start()
-    first = splices.wires["0"]
-    os.kill(pids(supervisor)[0], signal.SIGKILL)
-    while splices.wires["0"] is first:
-        await asyncio.sleep(0)
-    # Its process is not there yet, or has just begun.
-    async with asyncio.timeout(20):
-        await supervisor.drain()
-    assert all(worker.process is None or worker.process.returncode is not None for worker in supervisor.workers)
-    for wire in (first, *splices.wires.values()):
-        wire.close()
-
-
 class Splices:
     """Splicing, as far as a supervisor knows it."""
 
@@ -219,14 +199,33 @@ class Splices:
         return {"type": "splice_key", "seed": "1", "factor": "3", "epoch": 1, "edition": 0}
 
 
-async def test_a_worker_has_a_wire_about_splices_that_ends_with_it(port: int, tmp_path: Path) -> None:
+async def spliced(port: int, path: Path) -> tuple[Supervisor, Splices]:
     splices = Splices()
     supervisor = Supervisor(
-        *([("127.0.0.1", port)], 1, SETTINGS, WorkerTotals(), Predecessors(tmp_path / "w")),
+        *([("127.0.0.1", port)], 1, SETTINGS, WorkerTotals(), Predecessors(path / "w")),
         splicing=splices,  # type: ignore[arg-type]
     )
     supervisor.snapshot(1, OBJECTS)
     await supervisor.start()
+    return supervisor, splices
+
+
+async def test_a_worker_that_is_being_replaced_does_not_keep_a_node_from_its_end(port: int, tmp_path: Path) -> None:
+    supervisor, splices = await spliced(port, tmp_path)
+    first = splices.wires["0"]
+    os.kill(pids(supervisor)[0], signal.SIGKILL)
+    while splices.wires["0"] is first:
+        await asyncio.sleep(0)
+    # Its process is not there yet, or has just begun.
+    async with asyncio.timeout(20):
+        await supervisor.drain()
+    assert all(worker.process is None or worker.process.returncode is not None for worker in supervisor.workers)
+    for wire in (first, *splices.wires.values()):
+        wire.close()
+
+
+async def test_a_worker_has_a_wire_about_splices_that_ends_with_it(port: int, tmp_path: Path) -> None:
+    supervisor, splices = await spliced(port, tmp_path)
     try:
         (first,) = splices.wires.values()
         with first:
