@@ -40,6 +40,7 @@ def run() -> None:
         subprocess.run(["mount", "-t", "bpf", "bpf", pins], check=True)
         stack.callback(subprocess.run, ["umount", pins], check=True)
         stack.enter_context(cells.built())
+        cells.keep_order()
         stack.enter_context(cell_nodes.homes(pins))
         server = Server(SIZE)
         stack.callback(server.close)

@@ -147,3 +147,14 @@ def set_wires(mtu: int, offloads: bool) -> None:
             with inside(name):  # GRO stays on: with it a veth takes frames from XDP, and it is no matter of checksums
                 subprocess.run(["ethtool", "-K", device, *settings.split()], check=True, capture_output=True)
     ip("host", f"link set vx mtu {mtu - 50}", f"link set vx6 mtu {mtu - 70}")
+
+
+def keep_order() -> None:
+    """Have the VPC host's vxlan devices hand on what they took in its order, at the cost of their GRO.
+
+    The kernel's device queues what it has unpacked once per CPU (gro_cells), and its NAPI moves between CPUs: bare
+    kernel routing shows PAWSEstab that way. Received by one CPU, a segment out of order is the datapath's doing.
+    """
+    for device in ("vx", "vx6"):
+        script = f"ethtool -K {device} gro off && echo 1 > /sys/class/net/{device}/queues/rx-0/rps_cpus"
+        subprocess.run(["ip", "netns", "exec", "cell-host", "sh", "-c", script], check=True)

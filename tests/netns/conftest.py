@@ -45,6 +45,7 @@ def cell_pins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("cells")
     subprocess.run(["mount", "-t", "bpf", "bpf", root], check=True)
     with cells.built(), cell_nodes.homes(root):
+        cells.keep_order()
         yield root
     subprocess.run(["umount", root], check=True)
 
