@@ -8,7 +8,11 @@
 #ifndef UNILB_ABI_SPLICE_H
 #define UNILB_ABI_SPLICE_H
 
+#ifdef __KERNEL__ /* of BCC: there <linux/bpf.h> is the kernel's own, and all that it includes */
+#include <uapi/linux/bpf.h>
+#else
 #include <linux/bpf.h>
+#endif
 
 enum splice_state {
 	SPLICE_FREE = 0,
