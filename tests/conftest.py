@@ -1,6 +1,13 @@
+"""What holds for every test: its id, its turn, where compiled programs are kept, and what it measured."""
+
+import os
+
 import pytest
 
+from tests.images import CACHE
 from tests.said import SAID
+
+os.environ["UNILB_CACHE"] = str(CACHE)  # of processes that tests start; before the product is imported
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

@@ -10,34 +10,31 @@
 /* The flows of both ends, as their packets arrive -> which splice. Written and removed by the node,
  * both together: it begins a splice with the endpoint's, so that no answer finds only half of it.
  */
-BPF_TABLE_PINNED("hash", struct flow, struct splice_end, splice_ends, 2 * MAX_SPLICES,
-		 PIN_DIR "/splice_ends");
+BPF_TABLE("hash", struct flow, struct splice_end, splice_ends, SIZED);
 
 /* The splices; index 0 is none. Filled by the node before their ends are, then the programs'. */
-BPF_TABLE_PINNED("array", u32, struct splice, splices, MAX_SPLICES, PIN_DIR "/splices");
+BPF_TABLE("array", u32, struct splice, splices, SIZED);
 
 /* What a route's and endpoint's spliced requests have cost. Indices are given out by the node. */
-BPF_TABLE_PINNED("percpu_array", u32, struct splice_count, splice_counts, MAX_ACCOUNTS,
-		 PIN_DIR "/splice_counts");
+BPF_TABLE("percpu_array", u32, struct splice_count, splice_counts, SIZED);
 
 /* Written by the node. An array of one. */
-BPF_TABLE_PINNED("array", u32, struct guard_key, guard_key, 1, PIN_DIR "/guard_key");
+BPF_TABLE("array", u32, struct guard_key, guard_key, 1);
 
 /* By account: what is added to guard_key.epoch for its splices, so that a change of one upstream
  * brings none back but its own. Grows only. Written by the node. */
-BPF_TABLE_PINNED("array", u32, u64, splice_epochs, MAX_ACCOUNTS, PIN_DIR "/splice_epochs");
+BPF_TABLE("array", u32, u64, splice_epochs, SIZED);
 
 /* (decision, hash of a path) that workers have found the same decision to cover. An LRU: to forget
  * one costs a trip to user space. Written by the node; the value says nothing. */
-BPF_TABLE_PINNED("lru_hash", struct guard_path, u32, guard_paths, MAX_GUARD_PATHS,
-		 PIN_DIR "/guard_paths");
+BPF_TABLE("lru_hash", struct guard_path, u32, guard_paths, SIZED);
 
 /* Hash of a header's name in lower case -> enum guard_header: those that the guard has to know.
  * Written by the node with guard_key. */
-BPF_TABLE_PINNED("hash", u64, u32, guard_headers, 32, PIN_DIR "/guard_headers");
+BPF_TABLE("hash", u64, u32, guard_headers, 32);
 
 /* The grammar of a request head. Written by the node from userspace/node/head_table.py. */
-BPF_TABLE_PINNED("array", u32, struct guard_table, guard_states, 1, PIN_DIR "/guard_states");
+BPF_TABLE("array", u32, struct guard_table, guard_states, 1);
 
 #define SPLICE_RING(name, bytes)                                                                   \
 	struct name##_table_t {                                                                    \
@@ -49,8 +46,7 @@ BPF_TABLE_PINNED("array", u32, struct guard_table, guard_states, 1, PIN_DIR "/gu
 		void (*ringbuf_submit)(void *, u64);                                               \
 		u32 max_entries;                                                                   \
 	};                                                                                         \
-	__attribute__((section("maps/ringbuf:" PIN_DIR "/" #name))) struct name##_table_t name = { \
-	    .max_entries = bytes}
+	__attribute__((section("maps/ringbuf"))) struct name##_table_t name = {.max_entries = bytes}
 
 /* struct splice_event, to the node. */
 SPLICE_RING(splice_events, SPLICE_RING_BYTES);

@@ -1,6 +1,5 @@
 """One loaded datapath per role and hook, and each again as after an upgrade, in a bpffs of the test run's own."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.images import CACHE
 from tests.packets import packet_namespace
 from userspace.node import abi, bpf, datapath
 from userspace.node.datapath import Datapath, Sizes
@@ -28,9 +28,8 @@ def bpffs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def datapaths(bpffs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Datapaths]:
+def datapaths(bpffs: Path) -> Iterator[Datapaths]:
     """Return the datapath of (role, hook "auto" or "xdp", whether swapped): loaded when it is first asked for."""
-    cache = Path(os.environ.get("UNILB_CACHE", tmp_path_factory.mktemp("cache")))
     loaded: dict[tuple[str, str, bool], Datapath] = {}
 
     def of(role: str, hook: str, swapped: bool = False) -> Datapath:
@@ -40,7 +39,7 @@ def datapaths(bpffs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             if swapped:  # a build of its own on the same maps, as an upgrade loads it
                 before = of(role, hook)
                 shutil.rmtree(before.root / "programs")
-            loaded[place] = datapath.load(root, role, SIZES, cache, hook)
+            loaded[place] = datapath.load(root, role, SIZES, CACHE, hook)
             assert not loaded[place].adopted
             if role == "l4" and not swapped:
                 fill_rings(loaded[place])

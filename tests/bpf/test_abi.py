@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -72,9 +73,11 @@ def test_every_map_of_the_header_is_known_by_name() -> None:
     text = " ".join(
         word for name in ("maps.h", "splice_maps.h") for word in (SOURCES / "lib" / name).read_text().split()
     )
-    declared = {piece.split(",")[3].strip() for piece in text.split("BPF_TABLE_PINNED(")[1:]}
+    declared = {piece.split(",")[3].strip() for piece in text.split("BPF_TABLE(")[1:]}
+    rings = set(re.findall(r"SPLICE_RING\((?!name)(\w+)|(?<=_table_t )(drop_events) =", text))
     assert declared == set(maps.LAYOUT)
-    assert all(len(name) <= 15 for name in declared)
+    assert {splice or drop for splice, drop in rings} == set(maps.RINGS)
+    assert all(len(name) <= 15 for name in maps.SHARED)
 
 
 def test_programs_have_names_the_kernel_does_not_cut(tmp_path: Path) -> None:

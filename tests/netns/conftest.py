@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.images import CACHE
 from tests.netns import cell_nodes, cells
 from tests.netns.cell_ends import Server
 from userspace.lab import demo, topology
@@ -51,8 +52,8 @@ def cell_pins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def cell_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cell_cache() -> Path:
+    return CACHE
 
 
 @pytest.fixture(scope="session")

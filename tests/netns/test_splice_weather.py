@@ -68,8 +68,8 @@ def ways(lab: Lab) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def weather(ways: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weather]:
-    with prepared(ways, tmp_path_factory.mktemp("cache")) as found:
+def weather(ways: Lab) -> Iterator[Weather]:
+    with prepared(ways) as found:
         yield found
 
 

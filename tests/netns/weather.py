@@ -6,14 +6,11 @@ takes it up at the other, keeps it for some milliseconds, and hands it back.
 
 import ctypes
 import heapq
-import json
 import os
 import random
 import select
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,14 +19,17 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from tests.images import CACHE
 from userspace.lab import enter
 from userspace.lab.exec import run
 from userspace.lab.lab import Lab
-from userspace.node import bpf
-from userspace.node.headers import find_headers
+from userspace.node import bpf, image
+from userspace.node.image import Wanted
+from userspace.node.image_cache import image_of
 from userspace.node.maps import possible_cpus
 
 SOURCE = Path(__file__).with_name("weather.c")
+SCHED_CLS = 3  # enum bpf_prog_type
 PORTS = ("client", "gw1", "web1", "web2", "host1", "host2")
 OFFLOADS = ("tx", "tso", "gso")
 OUT, RELAY = "weather0", "weather1"
@@ -95,11 +95,11 @@ def _map_of(program: int, type: int) -> int:
 
 
 @contextmanager
-def prepared(lab: Lab, cache: Path) -> Iterator[Weather]:
+def prepared(lab: Lab) -> Iterator[Weather]:
     """Have the router of a lab be capable of bad weather while the block runs. Single segments cross it then, whose
     checksums are complete: each is lost alone, and the relay can send it on."""
     with ExitStack() as stack:
-        programs = _compiled(lab, cache)
+        programs = _loaded()
         for program in programs:
             stack.callback(os.close, program)
         for port in PORTS:
@@ -119,19 +119,10 @@ def prepared(lab: Lab, cache: Path) -> Iterator[Weather]:
         yield weather
 
 
-def _compiled(lab: Lab, cache: Path) -> tuple[int, int]:
-    names = ("weather", "released")
-    pins = lab.bpffs("router")
-    wanted = [{"function": name, "type": "sched_cls", "attach_type": -1} for name in names]
-    job = {"source": str(SOURCE), "cflags": [], "programs": wanted, "into": str(pins)}
-    job["headers"] = str(find_headers(cache))
-    command = [sys.executable, "-m", "userspace.node.compile"]
-    done = subprocess.run(command, input=json.dumps(job), text=True, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    first, second = (bpf.get_pinned(pins / name) for name in names)
-    for name in names:
-        (pins / name).unlink()
-    return first, second
+def _loaded() -> tuple[int, int]:
+    wanted = [Wanted(name, SCHED_CLS) for name in ("weather", "released")]
+    loaded = image.load(image_of(SOURCE, wanted, CACHE), wanted, CACHE, (), {})
+    return loaded["weather"], loaded["released"]
 
 
 def _offload(lab: Lab, place: str, how: str) -> None:

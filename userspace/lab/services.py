@@ -22,7 +22,7 @@ from userspace.lab.publish import ADMIN_PORT, publish
 NAMES = ("etcd", "nginx", "control", "node")
 ETCD_PORT = 2379
 METRICS_PORT = 9091
-READY_WITHIN = 90.0  # seconds; every node compiles its programs, all at once
+READY_WITHIN = 90.0  # seconds; the first time, programs are compiled
 _PROBE_EVERY = 0.05
 
 
@@ -94,8 +94,9 @@ def _control(lab: Lab, store: str) -> Service:
 def _node(lab: Lab, name: str, store: str) -> Service:
     machine = lab.topology.machines[name]
     argv: tuple[str, ...] = (unilb(), "node", "--id", name, "--store", store, "--metrics", f"0.0.0.0:{METRICS_PORT}")
-    # By default these two are outside the lab's folder, and shared by all nodes of a machine.
-    argv += ("--run-dir", str(lab.state / "run" / name), "--cache", str(lab.state / "cache" / name))
+    # By default it is outside the lab's folder, and shared by all nodes of a machine. So is the cache, which is to be:
+    # whoever is first compiles for all nodes, and for the next lab.
+    argv += ("--run-dir", str(lab.state / "run" / name))
     if machine.hook != "auto":
         argv += ("--hook", machine.hook)
     ready: tuple[str, ...] = (f"http://{machine.address}:{METRICS_PORT}/healthz",)
@@ -108,8 +109,7 @@ def _node(lab: Lab, name: str, store: str) -> Service:
 
 
 def _node_folders(lab: Lab, place: str) -> None:
-    for kind in ("run", "cache"):
-        (lab.state / kind / place).mkdir(parents=True, exist_ok=True)
+    (lab.state / "run" / place).mkdir(parents=True, exist_ok=True)
 
 
 def up(lab: Lab, only: Collection[str] = NAMES) -> None:

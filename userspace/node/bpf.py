@@ -1,4 +1,4 @@
-"""bpf(2) itself: maps, pins, links and test runs by file descriptor, without BCC or libbpf.
+"""Maps, pins, links and test runs by file descriptor, without BCC or libbpf.
 
 Layouts are those of union bpf_attr in include/uapi/linux/bpf.h; unused trailing bytes are zero. Every function raises
 OSError with the kernel's errno. File descriptors are plain ints owned by the caller.
@@ -6,27 +6,23 @@ OSError with the kernel's errno. File descriptors are plain ints owned by the ca
 
 import ctypes
 import os
-import platform
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-_NR_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-_libc = ctypes.CDLL(None, use_errno=True)
+from userspace.node.bpf_call import address, bpf, given, try_bpf
 
-_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _MAP_DELETE_ELEM, _PROG_LOAD = 1, 2, 3, 5
+_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _MAP_DELETE_ELEM = 1, 2, 3
 _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _MAP_GET_FD_BY_ID, _OBJ_GET_INFO_BY_FD = 6, 7, 10, 14, 15
 _MAP_LOOKUP_BATCH, _MAP_UPDATE_BATCH, _MAP_DELETE_BATCH = 24, 26, 27
 _LINK_CREATE, _LINK_UPDATE = 28, 29
 
-_ATTR_SIZE = 120
 _PROGRAM_MAPS = 64  # as many as the kernel lets a program use
 SK_STORAGE = 24  # enum bpf_map_type
 BPF_ANY, BPF_NOEXIST = 0, 1
 TEST_CHECKSUM_COMPLETE = 1 << 2
-XDP_HAS_FRAGS = 1 << 5  # a program that takes packets of more than a page, as an MTU of 9000 makes them
 XDP_SKB_MODE, XDP_DRIVER_MODE = 1 << 1, 1 << 2
 
 
@@ -41,56 +37,15 @@ class AttachType(IntEnum):
     TCX_EGRESS = 47
 
 
-def _bpf(command: int, attr: bytes | bytearray) -> tuple[int, bytes]:
-    """Return (result, attr as the kernel left it)."""
-    buffer = ctypes.create_string_buffer(bytes(attr).ljust(_ATTR_SIZE, b"\0"), _ATTR_SIZE)
-    result = _libc.syscall(_NR_BPF, command, buffer, _ATTR_SIZE)
-    if result < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno))
-    return result, buffer.raw
-
-
-def _address(buffer: ctypes.Array[ctypes.c_char]) -> int:
-    return ctypes.addressof(buffer)
-
-
-def _input(data: bytes) -> ctypes.Array[ctypes.c_char]:
-    return ctypes.create_string_buffer(data, max(len(data), 1))
-
-
-def program_load(type: int, name: str, instructions: bytes, flags: int, log_size: int = 1 << 20) -> int:
-    """Load a GPL program (enum bpf_prog_type, BPF_F_*) and return its file descriptor.
-
-    Raises OSError, its text the end of the verifier's log.
-    """
-    code, license = _input(instructions), _input(b"GPL\0")
-    said = ctypes.create_string_buffer(log_size)
-
-    def attr(level: int) -> bytes:
-        log = (level, log_size, _address(said)) if level else (0, 0, 0)
-        head = struct.pack("=IIQQIIQ", type, len(instructions) // 8, _address(code), _address(license), *log)
-        return head + struct.pack("=II16s", 0, flags, name.encode())
-
-    try:
-        return _bpf(_PROG_LOAD, attr(0))[0]
-    except OSError:
-        try:
-            return _bpf(_PROG_LOAD, attr(1))[0]
-        except OSError as error:
-            log = said.value.decode(errors="replace")[-4000:]
-            raise OSError(error.errno, log or str(error)) from None
-
-
 def pin(fd: int, path: Path) -> None:
-    name = _input(bytes(str(path), "utf-8") + b"\0")
-    _bpf(_OBJ_PIN, struct.pack("=QII", _address(name), fd, 0))
+    name = given(bytes(str(path), "utf-8") + b"\0")
+    bpf(_OBJ_PIN, struct.pack("=QII", address(name), fd, 0))
 
 
 def get_pinned(path: Path) -> int:
     """Return a new file descriptor of the map, program or link pinned at `path`."""
-    name = _input(bytes(str(path), "utf-8") + b"\0")
-    return _bpf(_OBJ_GET, struct.pack("=QII", _address(name), 0, 0))[0]
+    name = given(bytes(str(path), "utf-8") + b"\0")
+    return bpf(_OBJ_GET, struct.pack("=QII", address(name), 0, 0))[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +61,7 @@ class MapShape:
 
 def _object_info(fd: int, size: int) -> bytes:
     out = ctypes.create_string_buffer(size)
-    _bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, size, _address(out)))
+    bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, size, address(out)))
     return out.raw
 
 
@@ -118,11 +73,11 @@ def map_of_program(fd: int, type: int) -> int | None:
     """Return a new file descriptor of the first map of this type (enum bpf_map_type) that a program uses, or None."""
     ids = ctypes.create_string_buffer(4 * _PROGRAM_MAPS)
     info = ctypes.create_string_buffer(232)
-    struct.pack_into("=IQ", info, 52, _PROGRAM_MAPS, _address(ids))  # nr_map_ids, map_ids
-    _bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, 232, _address(info)))
+    struct.pack_into("=IQ", info, 52, _PROGRAM_MAPS, address(ids))  # nr_map_ids, map_ids
+    bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, 232, address(info)))
     count = min(struct.unpack_from("=I", info.raw, 52)[0], _PROGRAM_MAPS)
     for id in struct.unpack_from(f"={count}I", ids.raw):
-        found = _bpf(_MAP_GET_FD_BY_ID, struct.pack("=III", id, 0, 0))[0]
+        found = bpf(_MAP_GET_FD_BY_ID, struct.pack("=III", id, 0, 0))[0]
         if map_shape(found).type == type:
             return found
         os.close(found)
@@ -159,24 +114,24 @@ def memory_locked(fd: int) -> int:
 
 def map_lookup(fd: int, key: bytes, value_size: int) -> bytes | None:
     """Return the value, or None when the key is absent. For per-CPU maps value_size covers every possible CPU."""
-    key_in, value_out = _input(key), ctypes.create_string_buffer(value_size)
+    key_in, value_out = given(key), ctypes.create_string_buffer(value_size)
     try:
-        _bpf(_MAP_LOOKUP_ELEM, struct.pack("=IIQQQ", fd, 0, _address(key_in), _address(value_out), 0))
+        bpf(_MAP_LOOKUP_ELEM, struct.pack("=IIQQQ", fd, 0, address(key_in), address(value_out), 0))
     except FileNotFoundError:
         return None
     return value_out.raw
 
 
 def map_update(fd: int, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
-    key_in, value_in = _input(key), _input(value)
-    _bpf(_MAP_UPDATE_ELEM, struct.pack("=IIQQQ", fd, 0, _address(key_in), _address(value_in), flags))
+    key_in, value_in = given(key), given(value)
+    bpf(_MAP_UPDATE_ELEM, struct.pack("=IIQQQ", fd, 0, address(key_in), address(value_in), flags))
 
 
 def map_delete(fd: int, key: bytes) -> bool:
     """Return whether the key was there."""
-    key_in = _input(key)
+    key_in = given(key)
     try:
-        _bpf(_MAP_DELETE_ELEM, struct.pack("=IIQQQ", fd, 0, _address(key_in), 0, 0))
+        bpf(_MAP_DELETE_ELEM, struct.pack("=IIQQQ", fd, 0, address(key_in), 0, 0))
     except FileNotFoundError:
         return False
     return True
@@ -185,11 +140,9 @@ def map_delete(fd: int, key: bytes) -> bool:
 def _batch(command: int, fd: int, keys: int, values: int, count: int, in_batch: int = 0, out_batch: int = 0) -> int:
     """Run one batch command; return how many elements it handled. Raises OSError, FileNotFoundError at the end."""
     attr = struct.pack("=QQQQIIQQ", in_batch, out_batch, keys, values, count, fd, 0, 0)
-    buffer = ctypes.create_string_buffer(attr.ljust(_ATTR_SIZE, b"\0"), _ATTR_SIZE)
-    result = _libc.syscall(_NR_BPF, command, buffer, _ATTR_SIZE)
-    done = int(struct.unpack_from("=I", buffer.raw, 32)[0])
+    result, after, errno = try_bpf(command, attr)
+    done = int(struct.unpack_from("=I", after, 32)[0])
     if result < 0:
-        errno = ctypes.get_errno()
         raise BatchError(errno, done)
     return done
 
@@ -217,11 +170,11 @@ def map_chunks(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> It
             done = _batch(
                 _MAP_LOOKUP_BATCH,
                 fd,
-                _address(keys),
-                _address(values),
+                address(keys),
+                address(values),
                 chunk,
-                _address(before) if before is not None else 0,
-                _address(cursor),
+                address(before) if before is not None else 0,
+                address(cursor),
             )
         except BatchError as error:
             if error.errno == 28 and chunk < 1 << 20:  # ENOSPC: one hash bucket holds more than a chunk
@@ -250,11 +203,9 @@ def map_items(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> lis
 def array_slice(fd: int, first: int, count: int, value_size: int) -> tuple[bytes, int]:
     """Return the concatenated values of an array's elements from `first` (1 at least) on, and how many there are."""
     keys, values = ctypes.create_string_buffer(4 * count), ctypes.create_string_buffer(value_size * count)
-    cursor, before = ctypes.create_string_buffer(8), _input(struct.pack("=I", first - 1))
+    cursor, before = ctypes.create_string_buffer(8), given(struct.pack("=I", first - 1))
     try:
-        done = _batch(
-            *(_MAP_LOOKUP_BATCH, fd, _address(keys), _address(values), count, _address(before), _address(cursor))
-        )
+        done = _batch(*(_MAP_LOOKUP_BATCH, fd, address(keys), address(values), count, address(before), address(cursor)))
     except BatchError as error:
         if error.errno != 2:
             raise
@@ -264,9 +215,9 @@ def array_slice(fd: int, first: int, count: int, value_size: int) -> tuple[bytes
 
 def map_update_batch(fd: int, keys: bytes, values: bytes, count: int) -> None:
     """Write `count` elements; keys and values are concatenations."""
-    keys_in, values_in = _input(keys), _input(values)
+    keys_in, values_in = given(keys), given(values)
     if count:
-        _batch(_MAP_UPDATE_BATCH, fd, _address(keys_in), _address(values_in), count)
+        _batch(_MAP_UPDATE_BATCH, fd, address(keys_in), address(values_in), count)
 
 
 def link_create(program: int, target: int, attach_type: AttachType, flags: int = 0) -> int:
@@ -274,12 +225,12 @@ def link_create(program: int, target: int, attach_type: AttachType, flags: int =
 
     flags: XDP_SKB_MODE or XDP_DRIVER_MODE, 0 elsewhere.
     """
-    return _bpf(_LINK_CREATE, struct.pack("=IIII", program, target, attach_type, flags))[0]
+    return bpf(_LINK_CREATE, struct.pack("=IIII", program, target, attach_type, flags))[0]
 
 
 def link_update(link: int, program: int) -> None:
     """Swap the program of a link in one step: no packet sees none."""
-    _bpf(_LINK_UPDATE, struct.pack("=IIII", link, program, 0, 0))
+    bpf(_LINK_UPDATE, struct.pack("=IIII", link, program, 0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +245,7 @@ class TestRun:
 def test_run(program: int, packet: bytes, context: bytes = b"", repeat: int = 1, flags: int = 0) -> TestRun:
     """Run a program on one packet. context: struct __sk_buff or xdp_md, or empty. Raises OSError EBADMSG when skb->csum
     is wrong under TEST_CHECKSUM_COMPLETE."""
-    data_in, ctx_in = _input(packet), _input(context)
+    data_in, ctx_in = given(packet), given(context)
     out_size = len(packet) + 512
     data_out = ctypes.create_string_buffer(out_size)
     attr = struct.pack(
@@ -303,18 +254,18 @@ def test_run(program: int, packet: bytes, context: bytes = b"", repeat: int = 1,
         0,
         len(packet),
         out_size,
-        _address(data_in),
-        _address(data_out),
+        address(data_in),
+        address(data_out),
         repeat,
         0,
         len(context),
         0,
-        _address(ctx_in) if context else 0,
+        address(ctx_in) if context else 0,
         0,
         flags,
         0,
     )
-    _, after = _bpf(_PROG_TEST_RUN, attr)
+    _, after = bpf(_PROG_TEST_RUN, attr)
     verdict, size, duration = (
         struct.unpack_from("=I", after, 4)[0],
         struct.unpack_from("=I", after, 12)[0],

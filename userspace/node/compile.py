@@ -1,7 +1,7 @@
-"""Compile one BPF source with BCC and pin what comes out: `python -m userspace.node.compile`, a process of its own.
+"""Compile one BPF source with BCC into an image: `python -m userspace.node.compile`, a process of its own.
 
-The only import of bcc. A process, because BCC brings 145 MB of LLVM that the node would keep, and because the
-verifier speaks to file descriptor 2 only: the parent captures it (datapath.py). bcc is Debian's python3-bpfcc, linked
+The only import of bcc. A process, because BCC brings 145 MB of LLVM that the node would keep, and because compiler and
+verifier speak to file descriptor 2 only: the parent captures it (image_cache.py). bcc is Debian's python3-bpfcc, linked
 into the environment by `make setup`; the `bcc` of PyPI is another project.
 """
 
@@ -9,12 +9,12 @@ import json
 import os
 import re
 import sys
+from collections.abc import Collection
+from ctypes import c_char_p, c_size_t, c_void_p
 from pathlib import Path
 
-from userspace.node import bpf
-
-PROGRAM_TYPES = {"sched_cls": 3, "xdp": 6, "sock_ops": 13, "cgroup_sock_addr": 18}
-
+from userspace.node import bpf_load
+from userspace.node.image import Image, Wanted, with_maps
 
 INCLUDE = re.compile(r'^#include "(\w+\.h)"$')
 
@@ -43,34 +43,41 @@ def flatten(source: Path, include_dir: Path) -> str:
     return "\n".join(expand(source)) + "\n"
 
 
-def compile_and_pin(source: str, cflags: list[str], programs: list[dict[str, str | int]], into: str) -> None:
-    """Load the functions of `source` and pin each as `into`/<function>.
-
-    programs: [{"function", "type": one of PROGRAM_TYPES, "attach_type": int or -1}]. Maps pin themselves (maps.h).
-    Raises what bcc raises; the reason is on stderr.
-    """
+def compiled(source: Path, wanted: Collection[Wanted]) -> Image:
+    """Return the image of `source`. Raises what bcc raises; the reason is on stderr."""
     from bcc import BPF, libbcc
 
-    path = Path(source)
-    module = BPF(text=flatten(path, path.parent / "lib"), cflags=cflags)
-    for program in programs:
-        name = str(program["function"])
-        type = PROGRAM_TYPES[str(program["type"])]
-        if program["type"] == "xdp":  # BCC's own call has no place for the flag
-            fd = bpf.program_load(type, name, module.dump_func(name), bpf.XDP_HAS_FRAGS)
-        else:
-            fd = module.load_func(name, type, attach_type=int(program["attach_type"])).fd
-        pin = Path(into) / name
-        pin.unlink(missing_ok=True)
-        if libbcc.lib.bpf_obj_pin(fd, str(pin).encode()) != 0:
-            raise OSError(f"cannot pin {name} at {pin}")
+    module = BPF(text=flatten(source, source.parent / "lib"))
+    name_of = libbcc.lib.bpf_table_name  # which bcc itself does not use, nor declare
+    name_of.restype, name_of.argtypes = c_char_p, [c_void_p, c_size_t]
+    count = range(libbcc.lib.bpf_num_tables(module.module))
+    fds = [libbcc.lib.bpf_table_fd_id(module.module, i) for i in count]
+    names = [name_of(module.module, i).decode() for i in count]
+    specs, types = {}, b""
+    for name, fd in zip(names, fds, strict=True):
+        specs[name], id = bpf_load.map_spec(fd)
+        types = types or (bpf_load.btf_data(id) if id else b"")
+    places = {fd: place for place, fd in enumerate(fds)}
+    for each in wanted:
+        _try(module, each)
+    return Image(types, specs, {each.function: with_maps(module.dump_func(each.function), places) for each in wanted})
+
+
+def _try(module: "BPF", wanted: Wanted) -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Load a function once, to lose it again: what the verifier refuses is said with the lines of the source here,
+    which an image does not have. BCC's own call has no place for flags."""
+    if wanted.flags:
+        code = module.dump_func(wanted.function)
+        os.close(bpf_load.program_load(wanted.type, wanted.function, code, wanted.flags))
+    else:
+        module.load_func(wanted.function, wanted.type, attach_type=wanted.attach_type or -1)
 
 
 def main() -> int:
-    """Read one job as JSON from standard input: {"source", "cflags", "programs", "into", "headers"}."""
+    """Read one job as JSON from standard input, {"source", "wanted": [Wanted's fields], "headers"}; write the image."""
     job = json.load(sys.stdin)
     os.environ["BCC_KERNEL_SOURCE"] = job["headers"]
-    compile_and_pin(job["source"], job["cflags"], job["programs"], job["into"])
+    sys.stdout.write(compiled(Path(job["source"]), [Wanted(*each) for each in job["wanted"]]).to_json())
     return 0
 
 

@@ -24,10 +24,10 @@ from userspace.node import options, splice_counters
 from userspace.node.checking import Checking
 from userspace.node.counters import NodeCollector
 from userspace.node.daemon_settings import NodeSettings
-from userspace.node.datapath import LoadError
 from userspace.node.endpoint_counters import EndpointCollector
 from userspace.node.forwarding import Forwarding, bring_up, take_down
 from userspace.node.headers import HeadersMissing
+from userspace.node.image_cache import LoadError
 from userspace.node.links import LinkError
 from userspace.node.machine import MachineError
 from userspace.node.maps import MapMismatch

@@ -4,29 +4,28 @@
     <root>/<ABI_VERSION>/programs/<digest>/    programs, by the digest of their sources and sizes
     <root>/<ABI_VERSION>/links/<program>       attachments
 
-Everything lives on when the process dies. The next one finds programs of the same digest and adopts them without
-compiling; another digest is compiled beside them, swapped in by one link update each, and the old ones are removed.
+Everything lives on when the process dies. The next one finds programs of the same digest and adopts them; another
+digest is loaded beside them, swapped in by one link update each, and the old ones are removed.
 """
 
 import errno
 import hashlib
-import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from userspace.node import bpf, maps
+from userspace.node import bpf, image, maps
 from userspace.node.abi import ABI_VERSION, RING_SIZE
 from userspace.node.bpf import AttachType
-from userspace.node.headers import find_headers
+from userspace.node.bpf_load import XDP_HAS_FRAGS
+from userspace.node.image import Wanted
+from userspace.node.image_cache import LoadError, image_of
 from userspace.node.links import attach_clsact
 
 SOURCES = Path(__file__).resolve().parents[2] / "bpf"
-COMPILE_TIMEOUT = 120  # seconds; a cold compile of one source takes 1 to 3
+_TYPES = {"sched_cls": 3, "xdp": 6, "sock_ops": 13, "cgroup_sock_addr": 18}  # enum bpf_prog_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,10 @@ class Program:
     type: str
     attach: AttachType
     where: str
+
+    def wanted(self) -> Wanted:
+        attach_type = int(self.attach) if self.type == "cgroup_sock_addr" else 0
+        return Wanted(self.function, _TYPES[self.type], XDP_HAS_FRAGS if self.type == "xdp" else 0, attach_type)
 
 
 # "toa": a machine that is no node of ours, see toa_cli.py.
@@ -100,9 +103,6 @@ class Sizes:
     splices: int = 16384
     guard_paths: int = 65536
 
-    def cflags(self) -> list[str]:
-        return [f"-DMAX_{name.upper()}={getattr(self, name)}" for name in self.__dataclass_fields__]
-
     def by_map(self) -> dict[str, int]:
         return {
             "sessions": self.flows,
@@ -122,10 +122,6 @@ class Sizes:
             "splice_epochs": self.accounts,
             "guard_paths": self.guard_paths,
         }
-
-
-class LoadError(Exception):
-    """BCC, the verifier or a driver refused a program; the text is what they said."""
 
 
 @dataclass(slots=True)
@@ -161,14 +157,14 @@ def home(root: Path) -> Path:
 
 def digest(programs: tuple[Program, ...], sizes: Sizes) -> str:
     """Return the name of a build: what the programs are made from."""
-    made_from = hashlib.sha256(repr(([p.function for p in programs], sizes.cflags())).encode())
+    made_from = hashlib.sha256(repr(([p.function for p in programs], sizes)).encode())
     for path in sorted(SOURCES.rglob("*.[ch]")):
         made_from.update(path.read_bytes())
     return made_from.hexdigest()[:16]
 
 
 def load(root: Path, role: str, sizes: Sizes, cache: Path, hook: str = "auto") -> Datapath:
-    """Return the datapath of `role` for `hook`, adopted when the same build is pinned, else compiled. Attaches nothing.
+    """Return the datapath of `role` for `hook`, adopted when the same build is pinned, else loaded. Attaches nothing.
 
     Raises LoadError, HeadersMissing, MapMismatch (before any program could run on a map of another layout).
     """
@@ -178,45 +174,37 @@ def load(root: Path, role: str, sizes: Sizes, cache: Path, hook: str = "auto") -
     build = here / "programs" / digest(wanted, sizes)
     adopted = build.is_dir() and all((build / p.function).exists() for p in wanted)
     if not adopted:
-        _compile(here, build, wanted, sizes, cache)
+        _build(here, build, wanted, sizes, cache)
     tables = maps.open_tables(here, sizes.by_map())
     programs = {p.function: bpf.get_pinned(build / p.function) for p in wanted}
     return Datapath(here, role, tables, programs, adopted, hook)
 
 
-def _compile(here: Path, build: Path, programs: tuple[Program, ...], sizes: Sizes, cache: Path) -> None:
+def _build(here: Path, build: Path, programs: tuple[Program, ...], sizes: Sizes, cache: Path) -> None:
     fresh = build.with_name(build.name + "-new")  # bpffs refuses names with a dot
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    headers = str(find_headers(cache))
     for source in dict.fromkeys(p.source for p in programs):
-        job = {
-            "source": str(SOURCES / source),
-            "cflags": [f'-DPIN_DIR="{here}"', *sizes.cflags()],
-            "programs": [
-                {
-                    "function": p.function,
-                    "type": p.type,
-                    "attach_type": p.attach if p.type == "cgroup_sock_addr" else -1,
-                }
-                for p in programs
-                if p.source == source
-            ],
-            "into": str(fresh),
-            "headers": headers,
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "userspace.node.compile"],
-            input=json.dumps(job),
-            text=True,
-            capture_output=True,
-            cwd=SOURCES.parent,
-            timeout=COMPILE_TIMEOUT,
-        )
-        if done.returncode != 0:
-            raise LoadError(f"{source} does not load:\n{done.stderr}")
+        wanted = [p for p in programs if p.source == source]
+        for function, fd in _loaded(SOURCES / source, wanted, here, sizes, cache).items():
+            bpf.pin(fd, fresh / function)
+            os.close(fd)
     shutil.rmtree(build, ignore_errors=True)
     fresh.rename(build)
+
+
+def _loaded(source: Path, programs: list[Program], here: Path, sizes: Sizes, cache: Path) -> dict[str, int]:
+    """Load a source's programs; its image has those of other roles and hooks, too. One that the kernel refuses is
+    compiled again: another kernel may have made the image, and the compiler says more."""
+    every = dict.fromkeys(p for roles in (ROLES, XDP_ROLES) for role in roles.values() for p in role)
+    all_of_it = [p.wanted() for p in every if p.source == source.name]
+    for anew in (False, True):
+        made = image_of(source, all_of_it, cache, anew)
+        try:
+            return image.load(made, [p.wanted() for p in programs], here, maps.SHARED, sizes.by_map())
+        except OSError as error:
+            refused = error
+    raise LoadError(f"{source.name} does not load:\n{refused.strerror}")
 
 
 def attach(datapath: Datapath, devices: Mapping[str, int], cgroup: int | None) -> None:

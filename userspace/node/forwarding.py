@@ -14,6 +14,7 @@ from userspace.node.ageing import Swept, Timeouts, sweep
 from userspace.node.apply import PROBE6_NET, PROBE_NET, Applier, MachineFacts, tunnel_overhead
 from userspace.node.counters import DatapathCollector
 from userspace.node.datapath import Datapath, Sizes
+from userspace.node.image_cache import CACHE
 from userspace.node.links import LinkError
 from userspace.node.machine import ensure_bpffs, own_cgroup
 from userspace.node.splice_ageing import SpliceLimits
@@ -27,8 +28,8 @@ SWEEP_SHARE = 0.05  # of one CPU at most: a sweep of a million sessions is follo
 
 @dataclass(frozen=True, slots=True)
 class ForwardingSettings:
-    """hook: as datapath.attach() says. pool, pool6: the unique IPs. cache: where a joined header tree may be made.
-    splice_age: seconds after which a splice ends, 0 for never."""
+    """hook: as datapath.attach() says. pool, pool6: the unique IPs. cache: where images and a joined header tree may be
+    made. splice_age: seconds after which a splice ends, 0 for never."""
 
     hook: str = "auto"
     pool: str = "100.64.0.0/10"
@@ -37,7 +38,7 @@ class ForwardingSettings:
     sizes: Sizes = Sizes()
     timeouts: Timeouts = Timeouts()
     splice_age: float = 0
-    cache: Path = Path("/var/cache/unilb")
+    cache: Path = CACHE
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ when that is not there for the running release, a tree of symbolic links in our 
 
 import platform
 import re
+from contextlib import suppress
 from pathlib import Path
 
 MODULES = Path("/lib/modules")
@@ -29,7 +30,8 @@ def _joined(arch: Path, common: Path, into: Path) -> Path:
             for entry in (origin / part).iterdir() if (origin / part).is_dir() else ():
                 link = into / part / entry.name
                 if not link.is_symlink():
-                    link.symlink_to(entry)
+                    with suppress(FileExistsError):  # another node makes the same tree
+                        link.symlink_to(entry)
     return into
 
 

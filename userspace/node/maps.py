@@ -37,6 +37,10 @@ LAYOUT: dict[str, tuple[type[Any], type[Any]]] = {
     "drops": (c_uint32, c_uint64),
     "events": (c_uint32, c_uint64),
 }
+# Ring buffers: read as records (ring.py).
+RINGS = ("drop_events", "splice_events", "splice_requests")
+SHARED = frozenset({*LAYOUT, *RINGS})
+"""The maps that are pinned, and shared by all programs and builds."""
 
 
 class MapMismatch(Exception):

@@ -13,6 +13,7 @@ from userspace.node.ageing import Timeouts
 from userspace.node.daemon_settings import NodeSettings
 from userspace.node.datapath import Sizes
 from userspace.node.forwarding import ForwardingSettings
+from userspace.node.image_cache import CACHE
 
 TIMEOUTS = tuple(field.name for field in fields(Timeouts))
 
@@ -69,7 +70,12 @@ def add_parser(
         metavar="SECONDS",
         help="end splices that are older; 0 for never (default %(default)s)",
     )
-    path.add_argument("--cache", type=Path, default=Path("/var/cache/unilb"), help="for a joined header tree")
+    path.add_argument(
+        "--cache",
+        type=Path,
+        default=CACHE,
+        help="for compiled programs and a joined header tree (default $UNILB_CACHE, else /var/cache/unilb)",
+    )
     parser.set_defaults(run=run, parser=parser)
 
 

@@ -16,8 +16,9 @@ from itertools import chain
 from pathlib import Path
 
 from userspace.node import abi, datapath, maps
-from userspace.node.datapath import Datapath, LoadError, Sizes
+from userspace.node.datapath import Datapath, Sizes
 from userspace.node.headers import HeadersMissing
+from userspace.node.image_cache import CACHE, LoadError
 from userspace.node.machine import BPFFS, MachineError, cgroup2_mount, ensure_bpffs
 from userspace.node.maps import MapMismatch, Table
 
@@ -119,5 +120,5 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--status", action="store_true", help="print what is attached and what it has counted")
     parser.add_argument("--detach", action="store_true", help="remove programs and maps")
     parser.add_argument("--bpffs", type=Path, help=f"where they are pinned (default {ROOT})")
-    parser.add_argument("--cache", type=Path, default=Path("/var/cache/unilb"), help="default %(default)s")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="default %(default)s")
     parser.set_defaults(run=run, parser=parser)

@@ -38,9 +38,8 @@ def test_the_command_lines_are_the_documented_ones(lab: Lab, planned: dict[tuple
     assert said == {
         ("etcd", "control"): f"{unilb} control {store} --listen 10.0.0.5:9180 --admin-key secret",
         ("gw1", "node"): f"{unilb} node --id gw1 {store} --metrics 0.0.0.0:9091 --run-dir {state}/run/gw1"
-        f" --cache {state}/cache/gw1 --listen 0.0.0.0:80 --workers 2 --access-log {state}/logs/gw1.access.log",
-        ("l4", "node"): f"{unilb} node --id l4 {store} --metrics 0.0.0.0:9091 --run-dir {state}/run/l4"
-        f" --cache {state}/cache/l4",
+        f" --listen 0.0.0.0:80 --workers 2 --access-log {state}/logs/gw1.access.log",
+        ("l4", "node"): f"{unilb} node --id l4 {store} --metrics 0.0.0.0:9091 --run-dir {state}/run/l4",
     }
 
 

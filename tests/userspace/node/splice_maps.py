@@ -2,14 +2,14 @@
 
 import os
 import socket
-import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import sizeof
 
 from tests.packets import CLONE_NEWNET, _libc
-from userspace.node import bpf, maps
+from userspace.node import bpf, bpf_load, maps
+from userspace.node.bpf_load import MapSpec
 from userspace.node.maps import LAYOUT, Table
 
 HASH, ARRAY, PERCPU_ARRAY, LRU_HASH = 1, 2, 6, 9
@@ -33,7 +33,7 @@ UNIQUE_IP = "100.64.0.1"
 def create(name: str) -> Table:
     key, value = LAYOUT[name]
     kind, entries = KINDS[name]
-    fd = bpf._bpf(0, struct.pack("=IIIII", kind, sizeof(key), sizeof(value), entries, 0))[0]
+    fd = bpf_load.map_create(name, MapSpec(kind, sizeof(key), sizeof(value), entries, 0), 0)
     return Table(name, fd, bpf.map_shape(fd))
 
 

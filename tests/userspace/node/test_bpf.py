@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from userspace.node import abi, bpf, datapath
+from userspace.node import abi, bpf, bpf_load, datapath
 from userspace.node.datapath import Datapath, Sizes
 from userspace.node.maps import Table
 
@@ -79,11 +79,11 @@ XDP = 6
 
 
 def test_a_program_is_loaded_from_its_instructions() -> None:
-    fd = bpf.program_load(XDP, "two", RETURN_2, bpf.XDP_HAS_FRAGS)
+    fd = bpf_load.program_load(XDP, "two", RETURN_2, bpf_load.XDP_HAS_FRAGS)
     assert bpf.test_run(fd, bytes(64)).verdict == 2
     os.close(fd)
 
 
 def test_a_program_that_the_verifier_refuses_is_refused_in_its_words() -> None:
     with pytest.raises(OSError, match="R0 !read_ok"):
-        bpf.program_load(XDP, "none", RETURN_2[8:], 0)
+        bpf_load.program_load(XDP, "none", RETURN_2[8:])
