@@ -161,9 +161,8 @@ def map_chunks(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> It
     Entries that come or go meanwhile may be missed or, never in a hash, seen twice.
     """
     before: ctypes.Array[ctypes.c_char] | None = None
+    keys, values = ctypes.create_string_buffer(key_size * chunk), ctypes.create_string_buffer(value_size * chunk)
     while True:
-        keys = ctypes.create_string_buffer(key_size * chunk)
-        values = ctypes.create_string_buffer(value_size * chunk)
         cursor = ctypes.create_string_buffer(max(key_size, 8))
         last = False
         try:
@@ -179,11 +178,12 @@ def map_chunks(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> It
         except BatchError as error:
             if error.errno == 28 and chunk < 1 << 20:  # ENOSPC: one hash bucket holds more than a chunk
                 chunk *= 4
+                keys, values = (ctypes.create_string_buffer(size * chunk) for size in (key_size, value_size))
                 continue
             if error.errno != 2:
                 raise
             done, last = error.done, True
-        yield keys.raw[: done * key_size], values.raw[: done * value_size], done
+        yield ctypes.string_at(keys, done * key_size), ctypes.string_at(values, done * value_size), done
         if last:
             return
         before = cursor
