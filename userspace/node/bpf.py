@@ -155,10 +155,11 @@ class BatchError(OSError):
         self.done = done
 
 
-def map_chunks(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> Iterator[tuple[bytes, bytes, int]]:
+def map_chunks(fd: int, key_size: int, value_size: int, chunk: int = 512) -> Iterator[tuple[bytes, bytes, int]]:
     """Yield (keys, values, count) of a hash or array map, concatenated: 0.6 us an entry, against 9 us one by one.
 
-    Entries that come or go meanwhile may be missed or, never in a hash, seen twice.
+    Entries that come or go meanwhile may be missed or, never in a hash, seen twice. chunk: entries read at once; what
+    is done with so many fits into a CPU's cache, and no other thread waits longer than for that.
     """
     before: ctypes.Array[ctypes.c_char] | None = None
     keys, values = ctypes.create_string_buffer(key_size * chunk), ctypes.create_string_buffer(value_size * chunk)
@@ -189,7 +190,7 @@ def map_chunks(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> It
         before = cursor
 
 
-def map_items(fd: int, key_size: int, value_size: int, chunk: int = 4096) -> list[tuple[bytes, bytes]]:
+def map_items(fd: int, key_size: int, value_size: int, chunk: int = 512) -> list[tuple[bytes, bytes]]:
     """Return every (key, value), as map_chunks() finds them."""
     items: list[tuple[bytes, bytes]] = []
     for keys, values, count in map_chunks(fd, key_size, value_size, chunk):
