@@ -7,6 +7,7 @@ same to other instructions is not told apart. Whoever can write here can load pr
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from userspace.node.image import Image, Unreadable, Wanted
 
 COMPILE_TIMEOUT = 120  # seconds; a source takes some 12 on a machine with nothing else to do
 KEPT = 32  # images, of half a MiB: those of a few versions
+
+log = logging.getLogger("unilb.images")
 
 CACHE = Path(os.environ.get("UNILB_CACHE", "/var/cache/unilb"))
 """Where images are kept if nobody says otherwise."""
@@ -52,11 +55,20 @@ def image_of(source: Path, wanted: Collection[Wanted], cache: Path, anew: bool =
             except (FileNotFoundError, Unreadable):
                 pass
         image = Image.from_json(_compile(source, wanted, headers))
-        fresh = path.with_suffix(".new")
-        fresh.write_text(image.to_json())
-        fresh.rename(path)
+        _keep(path, image)
     _forget_old(folder)
     return image
+
+
+def _keep(path: Path, image: Image) -> None:
+    """Write an image whole, or not at all: who has compiled it can do without the file."""
+    fresh = path.with_suffix(".new")
+    try:
+        fresh.write_text(image.to_json())
+        fresh.rename(path)
+    except OSError as error:
+        log.warning("%s is not kept, the next start compiles again: %s", path.name, error)
+        fresh.unlink(missing_ok=True)
 
 
 def _compile(source: Path, wanted: Collection[Wanted], headers: Path) -> str:

@@ -91,6 +91,23 @@ def test_a_damaged_file_is_made_anew(compiler: Compiler, compiled: Image, tmp_pa
 
 
 @pytest.mark.bpf
+def test_a_full_disk_costs_the_file_and_not_the_image(
+    compiler: Compiler, compiled: Image, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    image_of(SOURCE, WANTED, tmp_path)  # and the header tree is there
+    folder = tmp_path / "images"
+    for file in folder.iterdir():
+        file.unlink()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", folder], check=True)
+    try:
+        assert image_of(SOURCE, WANTED, tmp_path) == compiled
+        assert {path.suffix for path in folder.iterdir()} == {".lock"}
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert "is not kept, the next start compiles again: [Errno 28]" in caplog.text
+
+
+@pytest.mark.bpf
 def test_who_comes_meanwhile_waits(compiler: Compiler, tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: image_of(SOURCE, WANTED, tmp_path), range(8)))
