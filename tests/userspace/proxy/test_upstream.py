@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import unused_port
 from tests.userspace.proxy.stage import Endpoint, Speaker, Stage, get, hello
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -14,9 +13,15 @@ POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 QUICK = {"connect": 0.2, "send": 0.2, "read": 0.2}
 
 
+_HELD: list[socket.socket] = []
+
+
 def unused_address() -> str:
-    """An address that refuses connections."""
-    return f"127.0.0.1:{unused_port()}"
+    """An address that refuses connections: bound, not listening, so that nobody else's server can come to be there."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    _HELD.append(held)
+    return f"127.0.0.1:{held.getsockname()[1]}"
 
 
 async def say_ok(speaker: Speaker) -> None:
