@@ -5,15 +5,20 @@ import http.client
 import os
 import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from tests.netns import echo_upgraded
+from tests.netns.crowd import comes_back, upgraded
 from tests.netns.observe import CLIENT, Log, eventually, kept, metrics, pids, service
-from tests.netns.splices import EMPTY, GW1, WAYS, put
+from tests.netns.splices import EMPTY, GW1, WAYS, put, spliced_requests
 from userspace.lab import demo, services
+from userspace.lab.exec import run, spawn
 from userspace.lab.lab import Lab
 
 pytestmark = pytest.mark.netns
@@ -179,6 +184,75 @@ def test_a_client_behind_an_l4_node_is_named_by_its_own_address(lab: Lab) -> Non
     entries = [entry for log in logs for entry in log.entries() if entry.get("path") in told]
     assert {entry["client"] for entry in entries} == {CLIENT}
     assert sum(entry.get("spliced", False) for entry in entries) >= 6
+
+
+def killed(lab: Lab, sock: socket.socket) -> None:
+    """End the splice of a client's socket by hand."""
+    host, port = sock.getsockname()
+    run(lab, "gw1", [services.unilb(), "sessions", "--spliced", "--kill", f"{host}:{port}"])
+
+
+def test_a_tunnel_that_the_node_ends_has_one_line_with_what_passed(lab: Lab) -> None:
+    spawn(lab, "web1", "upgraded", [sys.executable, str(Path(echo_upgraded.__file__))])
+    web1 = lab.topology.machines["web1"].address
+    nodes = {f"{web1}:{echo_upgraded.PORT}": 1}
+    put(lab, "/apisix/admin/upstreams/tunnel-logged", {"type": "roundrobin", "nodes": nodes})
+    route = {"host": host_of("tunnel"), "uri": "/*", "upstream_id": "tunnel-logged", "enable_websocket": True}
+    put(lab, f"/apisix/admin/routes/{logged('tunnel')}", route)
+    log, kind = Log(lab, "gw1"), "unilb_splices_made_total kind=opaque"
+    before = metrics(lab, "gw1").get(kind, 0)
+
+    def opened() -> socket.socket | None:
+        with contextlib.suppress(OSError):
+            return upgraded(lab, GW1, host_of("tunnel"))
+        return None
+
+    def ends() -> list[dict[str, object]]:
+        return [entry for entry in log.entries() if entry.get("spliced") and entry.get("splice") == "opaque"]
+
+    with eventually("it is routed", opened) as sock:
+        eventually("it is spliced", lambda: metrics(lab, "gw1").get(kind, 0) > before)
+        assert comes_back(sock, 500)
+        killed(lab, sock)
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+        end = eventually("its end has a line", ends)
+    with eventually("another", opened) as sock:
+        eventually("is spliced", lambda: metrics(lab, "gw1").get(kind, 0) > before + 1)
+        assert comes_back(sock, 70)
+    eventually("its end has a line, too", lambda: len(ends()) > 1)
+    fields = ("client", "route", "bytes_in", "bytes_out", "error", "error_source")
+    assert [tuple(each[field] for field in fields) for each in ends()] == [
+        (CLIENT, logged("tunnel"), 500, 500, "killed", "internal"),
+        (CLIENT, logged("tunnel"), 70, 70, None, None),
+    ]
+    assert end[0]["stream_ms"] > 0  # type: ignore[operator]
+
+
+def test_a_request_that_the_node_ends_has_one_line_with_a_status_of_its_own(lab: Lab) -> None:
+    log = Log(lab, "gw1")
+    with talks(lab, 3) as found:
+        for talk in found:
+            for n in range(6):  # a PUT is decided anew, once
+                assert talk.ask(f"/upload/cut-{talk.name}?{n}", b"x" * 50) in (201, 204)
+            path = f"/upload/cut-{talk.name}?short"
+            head = f"PUT {path} HTTP/1.1\r\nHost: {host_of(talk.name)}\r\nContent-Length: 9\r\n\r\n".encode()
+            before = spliced_requests(lab)
+            talk.sock.sendall(head + b"four")
+            eventually("it is carried", lambda before=before: spliced_requests(lab) > before)  # type: ignore[misc]
+            talk.exchanges[path] = len(head) + 4, 0
+            killed(lab, talk.sock)
+            with pytest.raises(ConnectionResetError):
+                talk.sock.recv(1)
+    told = {path: sizes for talk in found for path, sizes in talk.exchanges.items()}
+    eventually("every request has its line", lambda: set(told) <= set(lines(log)))
+    assert {path: count for path, count in lines(log).items() if path in told and count != 1} == {}
+    ended = {entry["path"]: entry for entry in log.entries() if entry.get("path", "").endswith("?short")}
+    fields = ("spliced", "status", "upstream_status", "error", "error_source", "bytes_in", "bytes_out")
+    assert {path: tuple(entry[field] for field in fields) for path, entry in ended.items()} == {
+        path: (True, 502, None, "killed", "internal", *sizes) for path, sizes in told.items() if path in ended
+    }
+    assert len(ended) == len(found)
 
 
 def test_who_writes_the_lines_is_replaced_when_it_dies(lab: Lab) -> None:

@@ -71,6 +71,10 @@ class Child(asyncio.Protocol):
             process.kill()
             await process.wait()
 
+    @property
+    def is_there(self) -> bool:
+        return self._transport is not None
+
     def send(self, message: Message) -> None:
         """Send if it is there."""
         if self._transport is None:

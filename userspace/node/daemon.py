@@ -106,10 +106,10 @@ class NodeDaemon:
                 await self.checking.stop()
             if self.supervisor is not None:
                 await self.supervisor.drain()
-            if self.lines is not None:
-                await self.lines.stop()
             if self.splicing is not None:
                 self.splicing.close()
+            if self.lines is not None:  # behind the ends of the splices that end with us
+                await self.lines.stop()
             if self.forwarding is not None:
                 self.forwarding.close()
 
@@ -170,9 +170,11 @@ class NodeDaemon:
     def _start_splicing(self) -> None:
         if self.forwarding is None or self.settings.forwarding is None:
             return
-        names = self.settings.run_dir / f"{self.settings.id}.splices"
-        self.splicing = self.forwarding.splicing(names, self.settings.forwarding.splice_age)
+        s = self.settings
+        self.splicing = self.forwarding.splicing(s.run_dir / f"{s.id}.splices", self.settings.forwarding.splice_age)
         if self.splicing is not None:
+            worker = s.worker_of(self.me or self.snapshot.nodes.get(s.id))
+            self.lines = self.forwarding.lines(self.splicing, worker, s.user, s.run_dir / f"{s.id}.lines")
             self.splicing.start()
             log.info("%d splices adopted", self.splicing.adopted)
 
@@ -183,8 +185,6 @@ class NodeDaemon:
         checking = self.checking = Checking(
             worker, s.user, self._tell, lambda: (self.source.revision, self.source.objects)
         )
-        if self.forwarding is not None and self.splicing is not None:
-            self.lines = self.forwarding.lines(self.splicing, worker, s.user, s.run_dir / f"{s.id}.lines")
         predecessors = Predecessors(s.run_dir / f"{s.id}.workers")
         self.supervisor = Supervisor(
             *(s.listen, s.workers, worker, self.totals, predecessors, s.user, checking.greeting, checking.pass_on),

@@ -105,6 +105,7 @@ class Forwarding:
             return None
         ring = self.datapath.root / "splice_requests"
         lines = SpliceLines(worker, user, ring, state, splicing.lookup, splicing.accounts)
+        splicing.on_end = lines.ended
         lines.start()
         return lines
 

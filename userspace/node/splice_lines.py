@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from base64 import b64encode
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from userspace.node.splice_accounts import SpliceAccounts
 from userspace.wire import Message
 
 MAX_LOOKED_UP = 64  # splices in a row; other work comes in between
+MAX_UNTOLD = 4096  # ends that wait while nobody is there to be told, 1.5 KiB each
 
 
 class SpliceLines:
@@ -36,6 +39,8 @@ class SpliceLines:
             "log of splices", "userspace.spliced.process", arguments, self._started, self._received, self._ended
         )
         self._task: asyncio.Task[None] | None = None
+        self._untold = deque[Message]()
+        self._overflown = 0
 
     @property
     def lines(self) -> int:
@@ -44,7 +49,7 @@ class SpliceLines:
     @property
     def dropped(self) -> int:
         """Lines that were lost on the way from the kernel, or that the sink did not take."""
-        return self._departed[1] + self._living[1]
+        return self._departed[1] + self._living[1] + self._overflown
 
     @property
     def pid(self) -> int | None:
@@ -61,8 +66,21 @@ class SpliceLines:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def ended(self, id: int, splice: Splice, why: str) -> None:
+        """Pass on that the node has ended a splice: see Splicing.on_end."""
+        raw = b64encode(bytes(splice)).decode()
+        message = {"type": "ended", "id": id, "splice": raw, "why": why, "at_ns": time.monotonic_ns()}
+        if self._child.is_there:
+            self._child.send(message)
+        elif len(self._untold) < MAX_UNTOLD:
+            self._untold.append(message)
+        else:
+            self._overflown += 1
+
     def _started(self) -> None:
         self._child.send({"type": "owners", "owners": self._accounts.rows()})
+        while self._untold:
+            self._child.send(self._untold.popleft())
 
     def _received(self, message: Message) -> None:
         if message["type"] == "counted":

@@ -126,15 +126,20 @@ class SpliceTable:
             elif self._ends.get(flow) == bytes(SpliceEnd(id=id, generation=splice.generation, direction=way)):
                 self._ends.delete(bytes(flow))
 
-    def remove(self, id: int, splice: Splice) -> None:
-        """Take it away whole. What it has counted stays until the slot is used again, for who writes the access log."""
+    def remove(self, id: int, splice: Splice) -> Splice:
+        """Take it away whole, and return what it was. What it has counted stays until the slot is used again, for who
+        writes the access log; `logged` with it where its end has still to be told."""
         self.detach(id, splice)
         left = self.get(id)
         if left.generation != splice.generation:
             left = Splice(generation=splice.generation)
-        left.state = State.FREE
-        self.put(id, left)
+        freed = Splice.from_buffer_copy(left)
+        freed.state = State.FREE
+        if left.state == State.CLOSED:  # the datapath has told it
+            freed.logged = 0
+        self.put(id, freed)
         self._free.append(id)
+        return left
 
     def block(self, number: int) -> Iterator[tuple[int, Splice]]:
         """Yield BLOCK slots and what is in them."""

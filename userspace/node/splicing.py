@@ -33,11 +33,13 @@ _WHY = {int(why): why.name.lower() for why in Back}
 
 # Tells both ends of a splice that it has ended, the client only if asked to; see resets.py.
 Tell = Callable[[Splice, bool], None]
+# Takes (id, splice, why) of a logged one that the node has ended: the datapath has told of no end.
+OnEnd = Callable[[int, Splice, str], None]
 
 
 class Splicing:
     """made, refused, back, ended: how often, by kind or reason. states: splices by (state, kind), at the last sweep.
-    back_took: from the kernel's word until the socket is ready for its worker."""
+    back_took: from the kernel's word until the socket is ready for its worker. on_end: set it before `start`."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Splicing:
         self._ring = events
         self._tell = tell
         self._limits = limits
+        self.on_end: OnEnd | None = None
         self._held: dict[int, Held] = {}
         self._waiting = deque[SpliceEvent]()  # at most one of each splice that is on its way back, and one of its tail
         self._came: list[tuple[Held, Splice]] = []  # in this turn, and still in the maps
@@ -319,7 +322,9 @@ class Splicing:
     def _drop(self, held: Held, splice: Splice, why: str) -> None:
         """Take it out of the maps and let go of its sockets: in this order, so that none answers for it."""
         if splice.generation == held.generation:
-            self._table.remove(held.id, splice)
+            was = self._table.remove(held.id, splice)
+            if was.logged and was.state not in (State.CLOSED, State.BACK) and self.on_end is not None:
+                self.on_end(held.id, was, why)
         else:
             self._table.give_back(held.id)
         held.release()

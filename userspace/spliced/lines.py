@@ -22,7 +22,7 @@ from userspace.plugins.summary import Summary
 from userspace.proxy.log_format import LogFormat
 from userspace.spliced.requests import Finished
 
-CLIENT_CLOSED, BAD_GATEWAY = 499, 502
+CLIENT_CLOSED, BAD_GATEWAY, GATEWAY_TIMEOUT = 499, 502, 504
 _NSEC: Final = 1e9
 _READER: Final = RequestHeadReader(Limits())
 
@@ -105,6 +105,8 @@ class Lines:
                 "upstream": owner.upstream or None,
                 "endpoint": owner.endpoint or None,
                 "vpc_id": owner.vpc_id,
+                "error": request.why or None,
+                "error_source": "internal" if request.why else None,
                 "revision": request.revision,
                 "splice": "opaque",
                 "spliced": True,
@@ -167,6 +169,8 @@ def ending(request: Finished) -> Ended:
     """Return what it came to. One without an answer ended with its connection: whose end that was says the status."""
     if not request.flags & Flag.AWAITS:
         return Ended(request.status, request.status or None, None, None)
+    if request.why:
+        return Ended(GATEWAY_TIMEOUT if request.why == "idle" else BAD_GATEWAY, None, request.why, "internal")
     if request.flags & Flag.RESET:
         return Ended(BAD_GATEWAY, None, "reset", "upstream")
     if request.flags & Flag.FIN_DOWN:

@@ -53,6 +53,7 @@ class Writer:
         self._lines = Lines(lambda account: self._owners.get(account, NOBODY), log_format)
         self._requests = Requests(self._write)
         self._answers: list[tuple[int, Splice]] = []
+        self._ends: list[tuple[int, Splice, str, int]] = []
         self._decoder = wire.Decoder()
         self._node: socket.socket | None = node
         self._ahead = 0.0
@@ -71,15 +72,20 @@ class Writer:
         # What the node has looked up is younger than what the ring has now, and whose an account is, it says before
         # anything is counted for it: so hear, read, hear, and only then go by it.
         answers, self._answers = self._answers, []
+        ends, self._ends = self._ends, []
         room = self._log.pending_bytes < ROOM_BYTES
         records = list(islice(self._ring.read(), AT_ONCE)) if room else []
         self._hear()
         for record in records:
             self._requests.take(record, now)
         if room and len(records) < AT_ONCE:
+            for end in ends:
+                self._requests.end(*end)
             for id, splice in answers:
                 self._requests.settle(id, splice, now_ns)
             self._ask(now)
+        else:
+            self._ends[:0] = ends
         self._log.flush()
         if now - self._told >= REPORT_EVERY:
             self._told = now
@@ -96,6 +102,9 @@ class Writer:
 
     def close(self) -> list[bytes]:
         """End it, and return what is not finished."""
+        self._hear()
+        for end in self._ends:
+            self._requests.end(*end)
         self._gone()
         self._log.close()
         self._ring.close()
@@ -146,6 +155,9 @@ class Writer:
         elif message["type"] == "splices":
             for id, raw in message["splices"]:
                 self._answers.append((id, Splice.from_buffer_copy(b64decode(raw))))
+        elif message["type"] == "ended":
+            splice = Splice.from_buffer_copy(b64decode(message["splice"]))
+            self._ends.append((message["id"], splice, message["why"], message["at_ns"]))
 
     def _gone(self) -> None:
         if self._node is not None:

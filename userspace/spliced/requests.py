@@ -1,8 +1,9 @@
 """Requests that the kernel carried: records of its ring in, finished requests out. Pure.
 
 A record (struct spliced_request) has the head of a request and what became of the one before it on its connection. So
-a request is open until the next one of its connection, or the connection's end. One that stays silent is finished by
-what the map `splices` says of it; so is one whose connection was on its way back, since it may have carried on.
+a request is open until the next one of its connection, or the connection's end, which the node tells where it has made
+it. One that stays silent is finished by what the map `splices` says of it; so is one whose connection was on its way
+back, since it may have carried on.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +24,8 @@ _WORD, _SIGN = 0xFFFFFFFF, 0x80000000
 
 class Finished(NamedTuple):
     """A request that is over; head is empty for all of an opaque splice. Addresses are the map's 16 bytes, ports as on
-    the wire. *_ns is CLOCK_MONOTONIC; up, down: bytes; first_us: until the first byte of the answer."""
+    the wire. *_ns is CLOCK_MONOTONIC; up, down: bytes; first_us: until the first byte of the answer. why: the node has
+    ended the splice for this reason."""
 
     head: bytes
     account: int
@@ -40,6 +42,7 @@ class Finished(NamedTuple):
     first_us: int
     status: int
     flags: int
+    why: str = ""
 
 
 class Figures(NamedTuple):
@@ -123,6 +126,20 @@ class Requests:
             del self._open[id]
             self._write(_finished(open.record, figures(splice)))
 
+    def end(self, id: int, splice: Splice, why: str, at_ns: int) -> None:
+        """Finish what the node has ended, by the map's entry as it was; as `settle` otherwise. at_ns: when that was."""
+        if splice.kind == Kind.OPAQUE:
+            self._write(_tunnel(splice, why, at_ns))
+            return
+        open = self._open.get(id)
+        if open is None or (splice.generation, splice.requests) != (open.generation, open.number):
+            return
+        del self._open[id]
+        became = figures(splice)
+        if became.flags & Flag.AWAITS:
+            became = became._replace(answered_ns=at_ns)
+        self._write(_finished(open.record, became, why))
+
     def records(self) -> Iterator[bytes]:
         """Yield the records of the open requests, for a successor to take."""
         for open in self._open.values():
@@ -147,9 +164,31 @@ class Requests:
             self.lost += 1
 
 
-def _finished(record: bytes, became: Figures) -> Finished:
+def _finished(record: bytes, became: Figures, why: str = "") -> Finished:
     fixed = FIXED.unpack_from(record)
-    return Finished._make((record[FIXED.size :], *fixed[4:10], fixed[18], *became))
+    return Finished._make((record[FIXED.size :], *fixed[4:10], fixed[18], *became, why))
+
+
+def _tunnel(splice: Splice, why: str, at_ns: int) -> Finished:
+    """Return all of an opaque splice, as request_note() of splice_log.h tells it."""
+    return Finished(
+        head=b"",
+        account=splice.account,
+        client_port=splice.client_port.to_bytes(2, "big"),
+        server_port=splice.from_[0].dport.to_bytes(2, "big"),
+        client=bytes(splice.client),
+        server=bytes(splice.from_[0].daddr),
+        revision=splice.revision,
+        logged=splice.logged,
+        begun_ns=splice.created_ns,
+        answered_ns=at_ns,
+        up=splice.bytes[0],
+        down=splice.bytes[1],
+        first_us=splice.first_us,
+        status=splice.status,
+        flags=splice.flags,
+        why=why,
+    )
 
 
 def _figures(fixed: tuple[Any, ...]) -> Figures:

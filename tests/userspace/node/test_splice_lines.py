@@ -1,6 +1,7 @@
 """Between the node and who logs spliced requests: what either is told."""
 
 import asyncio
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ class FakeChild:
     """A process that is not there."""
 
     pid = 77
+    is_there = True
 
     def __init__(
         self,
@@ -95,6 +97,30 @@ async def test_it_is_answered_what_the_kernel_has_of_silent_splices(
     assert [id for id, _ in answer["splices"]] == list(range(1, MAX_LOOKED_UP + 1))
     splice = Splice.from_buffer_copy(b64decode(answer["splices"][4][1]))
     assert (splice.generation, splice.requests) == (5, 7)
+
+
+async def test_it_is_told_what_the_node_has_ended_as_soon_as_it_is_there(
+    accounts: SpliceAccounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_UNTOLD", 2)
+    found, child = lines(accounts, monkeypatch)
+    began = time.monotonic_ns()
+    child.is_there = False
+    for id in (1, 2, 3):
+        found.ended(id, Splice(generation=id), "idle")
+    assert (child.told, found.dropped) == ([], 1)
+    child.is_there = True
+    child.starts()
+    found.ended(4, Splice(generation=4), "killed")
+    assert child.told[0]["type"] == "owners"
+    assert [(one["type"], one["id"], one["why"]) for one in child.told[1:]] == [
+        ("ended", 1, "idle"),
+        ("ended", 2, "idle"),
+        ("ended", 4, "killed"),
+    ]
+    for one in child.told[1:]:
+        assert Splice.from_buffer_copy(b64decode(one["splice"])).generation == one["id"]
+        assert began <= one["at_ns"] <= time.monotonic_ns()
 
 
 async def test_what_it_counts_outlives_it(accounts: SpliceAccounts, monkeypatch: pytest.MonkeyPatch) -> None:

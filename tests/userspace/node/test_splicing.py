@@ -63,6 +63,7 @@ class Scene:
     def __init__(self, place: Region, tables: dict[str, Table], path: Path, stack: ExitStack, **limits: float) -> None:
         self.place, self.tables, self.stack = place, tables, stack
         self.events, self.told = Events(), list[tuple[Splice, bool]]()
+        self.ends = list[tuple[int, int, str]]()
         accounts = SpliceAccounts(tables["splice_counts"], path / "names", lambda index: self.node.in_use(index))
         self.table, self.guard = SpliceTable(tables), SpliceGuard(tables, accounts.of_upstreams)
         over = HandingOver(self.table, self.guard, accounts, Routes(), ToaPeers(None), place.device, lambda *_: None)
@@ -71,6 +72,7 @@ class Scene:
             lambda splice, to_client: self.told.append((splice, to_client)),
             SpliceLimits(**limits),
         )
+        self.node.on_end = lambda id, splice, why: self.ends.append((id, splice.bytes[0], why))
         self.node.start()
         self.wire = self.stack.enter_context(self.node.worker("0"))
         self.wire.setblocking(False)
@@ -473,6 +475,61 @@ def test_a_sweep_ends_what_has_ended(
     scenario(place, tmp_path, acts, idle=60)
 
 
+@pytest.mark.parametrize(
+    ("fields", "why", "is_told"),
+    [
+        ({"last_seen_ns": 1}, "idle", True),
+        ({"last_seen_ns": 1, "logged": 0}, "idle", False),
+        ({"created_ns": 1}, "age", True),
+        ({"state": State.CLOSED, "deadline_ns": 1}, "closed", False),
+        ({"state": State.BACK, "deadline_ns": 1}, "back", False),
+    ],
+)
+def test_who_writes_lines_is_told_of_ends_that_the_datapath_has_not_told(
+    place: Region,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fields: dict[str, int],
+    why: str,
+    is_told: bool,
+) -> None:
+    monkeypatch.setattr(splicing, "SWEEP_EVERY", 0.01)
+
+    async def acts(scene: Scene) -> None:
+        id, _, _ = await scene.spliced()
+        splice = scene.change(id, state=State.ACTIVE, logged=1)
+        splice.bytes[0] = 70
+        scene.table.put(id, splice)
+        scene.happens(id, EventType.TAIL)
+        scene.change(id, **fields)
+        async with asyncio.timeout(2):
+            while scene.node.ended != {why: 1}:
+                await asyncio.sleep(0.001)
+        assert scene.ends == [(id, 70, why)] * is_told
+
+    scenario(place, tmp_path, acts, idle=60, age=600)
+
+
+@pytest.mark.parametrize(("state", "is_told"), [(State.ACTIVE, True), (State.CLOSED, False)])
+def test_an_end_by_hand_is_told_by_the_node_once(
+    place: Region, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State, is_told: bool
+) -> None:
+    monkeypatch.setattr(splicing, "SWEEP_EVERY", 0.01)
+
+    async def acts(scene: Scene) -> None:
+        id, _, _ = await scene.spliced()
+        splice = scene.change(id, state=state, logged=1, deadline_ns=time.monotonic_ns())
+        splice.bytes[0] = 70
+        scene.table.put(id, splice)
+        SpliceTable(scene.tables).remove(id, splice)  # as `unilb sessions --kill` does, in a process of its own
+        async with asyncio.timeout(2):
+            while scene.node.ended != {"killed": 1}:
+                await asyncio.sleep(0.001)
+        assert scene.ends == [(id, 70, "killed")] * is_told
+
+    scenario(place, tmp_path, acts)
+
+
 def test_a_sweep_counts_what_carries_and_sees_what_no_event_told(
     place: Region, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -514,7 +571,10 @@ def test_a_node_that_goes_leaves_splices_and_finishes_tails(place: Region, tmp_p
         scene.change(steady, state=State.ACTIVE)
         scene.happens(steady, EventType.TAIL)
         under_way, other, _ = await scene.spliced()
+        for id in (steady, under_way):
+            scene.change(id, logged=1)
         scene.node.close()
+        assert scene.ends == [(under_way, 0, "node")]
         assert other.recv(1) == b""  # a FIN behind the tail
         assert is_silent(client)
         assert is_silent(endpoint)

@@ -88,6 +88,18 @@ def test_without_an_answer_the_status_says_who_left(flags: Flag, ended: tuple[ob
     assert tuple(found[key] for key in ("status", "upstream_status", "error", "error_source")) == ended
 
 
+@pytest.mark.parametrize(("why", "status"), [("idle", 504), ("age", 502), ("killed", 502)])
+def test_what_the_node_ends_without_an_answer_is_its_doing(why: str, status: int) -> None:
+    request = finished(flags=int(Flag.AWAITS), status=0)._replace(why=why)
+    found = json.loads(line(request))
+    assert tuple(found[key] for key in ("status", "upstream_status", "error", "error_source")) == (
+        *(status, None, why),
+        "internal",
+    )
+    answered = json.loads(line(finished()._replace(why=why)))
+    assert (answered["status"], answered["error"]) == (200, None)
+
+
 def test_a_status_that_could_not_be_read_is_none_of_the_endpoints() -> None:
     found = entry(status=0)
     assert (found["status"], found["upstream_status"]) == (0, None)
@@ -139,6 +151,8 @@ def test_the_end_of_a_tunnel_has_what_passed() -> None:
         "upstream": "u1",
         "endpoint": "100.64.0.2:80",
         "vpc_id": "blue",
+        "error": None,
+        "error_source": None,
         "revision": 77,
         "splice": "opaque",
         "spliced": True,

@@ -15,7 +15,7 @@ import pytest
 
 from tests.userspace.spliced.records import HEAD, record
 from userspace import wire
-from userspace.node.splice_abi import Splice, State
+from userspace.node.splice_abi import Flag, Kind, Splice, State
 from userspace.obs.access_log import AccessLog
 from userspace.spliced import process
 from userspace.spliced.process import Writer
@@ -110,6 +110,39 @@ def test_the_node_is_asked_about_silent_ones_and_its_word_counts_behind_the_ring
     scene.turn(record(1, id=3, status=201))
     scene.turn()
     assert [line["status"] for line in scene.lines()] == [201, 204]
+
+
+def ended(id: int, kind: Kind, why: str, **fields: int) -> dict[str, Any]:
+    splice = Splice(generation=41, state=State.ACTIVE, kind=kind, logged=1, account=2, **fields)
+    splice.bytes[0], splice.bytes[1] = 70, 900
+    raw = b64encode(bytes(splice)).decode()
+    return {"type": "ended", "id": id, "splice": raw, "why": why, "at_ns": 12 * 10**9}
+
+
+def test_what_the_node_has_ended_has_a_line_behind_what_the_ring_says(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "AT_ONCE", 2)
+    scene.says(type="owners", owners=OWNERS)
+    scene.says(**ended(3, Kind.GUARDED, "idle", requests=3, flags=Flag.AWAITS, request_ns=9 * 10**9))
+    scene.says(**ended(4, Kind.OPAQUE, "age", created_ns=11 * 10**9))
+    assert scene.turn(*(record(n) for n in range(3)))  # two of them
+    assert not scene.turn()
+    scene.turn()
+    fields = ("route", "status", "error", "error_source", "request_ms", "stream_ms", "bytes_in", "bytes_out")
+    assert [tuple(line.get(field) for field in fields) for line in scene.lines()] == [
+        ("r1", 200, None, None, 2.5, None, len(HEAD), 300),
+        ("r1", 200, None, None, 2.5, None, len(HEAD), 300),
+        ("r1", 504, "idle", "internal", 3000, None, 0, 0),
+        ("r1", None, "age", "internal", None, 1000, 70, 900),
+    ]
+    assert not scene.left
+
+
+def test_what_the_node_ends_as_it_goes_has_its_line(scene: Scene) -> None:
+    scene.turn()
+    scene.says(**ended(4, Kind.OPAQUE, "node"))
+    assert [line["error"] for line in scene.lines()] == ["node"]
 
 
 def test_lines_and_losses_are_told_now_and_then(scene: Scene) -> None:

@@ -6,6 +6,7 @@ from ctypes import sizeof
 import pytest
 
 from tests.userspace.spliced.records import HEAD, NSEC, record
+from userspace.node import abi
 from userspace.node.splice_abi import Flag, Kind, Splice, SplicedRequest, State
 from userspace.spliced.requests import FIXED, SILENT, Finished, Requests, figures
 
@@ -212,6 +213,43 @@ def test_one_whose_splice_has_ended_is_over_whatever_came(state: State) -> None:
     scene = Scene().takes(record(0))
     scene.requests.settle(3, entry(state=state, flags=Flag.AWAITS, status=0), LATE)
     assert [request.flags for request in scene.finished] == [Flag.AWAITS]
+
+
+def test_what_the_node_ends_is_over_at_once_and_for_its_reason() -> None:
+    scene = Scene().takes(record(0))
+    scene.requests.end(3, entry(), "age", LATE)
+    (only,) = scene.finished
+    assert (only.head, only.down, only.answered_ns, only.why) == (HEAD, 300, 11 * NSEC, "age")
+    scene.requests.end(3, entry(), "age", LATE)
+    scene.requests.settle(3, entry(state=State.FREE), LATE)
+    assert (scene.heads, scene.requests.lost, len(scene.requests)) == ([HEAD], 0, 0)
+
+
+def test_one_without_an_answer_took_until_the_node_ended_it() -> None:
+    scene = Scene().takes(record(0))
+    scene.requests.end(3, entry(flags=Flag.AWAITS, answered_ns=NSEC), "idle", LATE)
+    assert [(only.answered_ns, only.why) for only in scene.finished] == [(LATE, "idle")]
+
+
+@pytest.mark.parametrize("fields", [{"generation": 42}, {"requests": 2}])
+def test_an_end_of_another_request_ends_nothing(fields: dict[str, int]) -> None:
+    scene = Scene().takes(record(0))
+    scene.requests.end(3, entry(**fields), "age", LATE)
+    scene.requests.end(4, entry(), "age", LATE)
+    assert (scene.finished, scene.requests.lost, len(scene.requests)) == ([], 0, 1)
+
+
+def test_of_bytes_alone_that_the_node_ends_all_is_told() -> None:
+    scene = Scene()
+    tunnel = entry(kind=Kind.OPAQUE, created_ns=7 * NSEC, logged=1, account=2, revision=77, client_port=50000)
+    tunnel.client, tunnel.from_[0].daddr, tunnel.from_[0].dport = abi.addr("203.0.113.7"), abi.addr("10.0.0.10"), 80
+    tunnel.bytes[0] = 7
+    scene.requests.end(3, tunnel, "idle", LATE)
+    Requests(scene.finished.append).take(
+        record(0, b"", kind=Kind.OPAQUE, begun_ns=7 * NSEC, answered_ns=LATE, up=7, down=801, answer=801), 0
+    )
+    by_node, by_kernel = scene.finished
+    assert by_node == by_kernel._replace(why="idle")
 
 
 @pytest.mark.parametrize("fields", [{"generation": 42}, {"requests": 2}])
