@@ -1,8 +1,9 @@
 /* guard_hash.h: the keyed hashes of the guard, and the room they are worked out in.
  *
  * Not made to be short, but to leave a client who does not know the key no way to two texts of one
- * hash: each byte's difference is multiplied by a secret before the next can answer it.
- * userspace/http/footprint.py computes the same. */
+ * hash: the difference of eight bytes is multiplied by a secret before the next eight can answer
+ * it, twice, the second time in reverse: after one multiplication a difference in the highest bit
+ * is still there and nowhere else. userspace/http/footprint.py computes the same. */
 #ifndef UNILB_GUARD_HASH_H
 #define UNILB_GUARD_HASH_H
 
@@ -29,11 +30,12 @@ struct head {
 	u64 content_length;
 	struct part parts[HEAD_PARTS];
 	u32 part_count;
-	u32 kind;  /* of the header that is being read: enum guard_header, or HEAD_OTHER */
-	u32 avail; /* bytes in the room */
-	u32 len;   /* of the whole head, once it is complete */
-	u32 end;   /* enum head_state: DONE or BAD */
-	u32 zero;  /* never written */
+	u32 kind;	/* of the header that is being read: enum guard_header, or HEAD_OTHER */
+	u32 avail;	/* bytes in the room */
+	u32 len;	/* of the whole head, once it is complete */
+	u32 end;	/* enum head_state: DONE or BAD */
+	u32 zero;	/* never written */
+	u32 hashed, at; /* parts, and the byte that comes next */
 	u32 starts[32], ends[32]; /* of values, by kind */
 	u8 seen[32];		  /* how often, by kind */
 };
@@ -46,20 +48,28 @@ static __always_inline void forget(void)
 	asm volatile("" ::: "memory");
 }
 
-static __always_inline u64 hash_byte(u64 hash, u64 factor, u8 byte)
+static __always_inline u64 hash_word(u64 hash, u64 factor, u64 word)
 {
-	hash = (hash ^ byte) * factor;
-	return hash ^ hash >> 32;
+	hash = (hash ^ word) * factor;
+	return __builtin_bswap64(hash) * factor;
 }
 
-static __always_inline u64 hash_end(u64 hash)
+/* Returns the first `left` bytes of a word, all of them from eight on. Without a branch, which the
+ * verifier would follow both ways, for each word anew. */
+static __always_inline u64 word_cut(u64 word, u64 left)
 {
-	return hash ?: 1;
+	u64 missing = (8 - left) & (u64)((s64)(left - 8) >> 63);
+
+	return word << missing * 8 >> missing * 8;
 }
 
-/* Hashes the first `len` bytes of the room, eight at a time. Two multiplications by the secret, the
- * second of the bytes in reverse: after one, a difference in the highest bit is still there and
- * nowhere else, and what is known of a difference the next word can undo. */
+/* A last word of zeros is not none: how long the text was counts. Never 0. */
+static __always_inline u64 hash_end(u64 hash, u64 factor, u32 len)
+{
+	return (hash ^ len) * factor ?: 1;
+}
+
+/* Hashes the first `len` bytes of the room. */
 static __always_inline u64 hash_head(const struct head *head, u32 len, const struct guard_key *key)
 {
 	u64 hash = key->seed;
@@ -70,10 +80,7 @@ static __always_inline u64 hash_head(const struct head *head, u32 len, const str
 		if (at >= len)
 			break;
 		word = *(const u64 *)&head->bytes[at];
-		if (len - at < 8)
-			word &= (1ULL << (len - at) * 8) - 1;
-		hash = (hash ^ word) * key->factor;
-		hash = __builtin_bswap64(hash) * key->factor;
+		hash = hash_word(hash, key->factor, word_cut(word, len - at));
 	}
 	return hash;
 }

@@ -33,7 +33,7 @@ struct tcp_header {
 	__be16 csum;
 	__be16 urgent;
 	u8 options[40];
-} __attribute__((packed));
+} __attribute__((packed, aligned(4)));
 
 /* How the numbers of one direction change. */
 struct shift {
@@ -139,6 +139,49 @@ static __always_inline void shift_sack(struct segment *segment, const struct shi
 	}
 }
 
+/* Bytes of a header with nothing or timestamps behind it, which nearly all segments have, are read
+ * and written where they are: a helper's call costs as much as the rest of it. */
+#define TCP_TS_LEN (TCP_MIN_LEN + 12)
+
+/* Returns 0 or a negative errno; the rest of the header's room is zeros. */
+static __always_inline int header_load(ctx_t *ctx, u32 at, struct tcp_header *header, u64 len)
+{
+	__builtin_memset(header, 0, sizeof(*header));
+	if (len == TCP_MIN_LEN)
+		return ctx_header_load(ctx, at, header, TCP_MIN_LEN);
+	if (len == TCP_TS_LEN)
+		return ctx_header_load(ctx, at, header, TCP_TS_LEN);
+	asm volatile("" : "+r"(len));
+	if (len - 1 >= TCP_MAX_LEN)
+		return -EINVAL;
+	return ctx_load(ctx, at, header, len);
+}
+
+static __always_inline int header_store(ctx_t *ctx, u32 at, struct tcp_header *header, u64 len)
+{
+	if (len == TCP_MIN_LEN)
+		return ctx_header_store(ctx, at, header, TCP_MIN_LEN);
+	if (len == TCP_TS_LEN)
+		return ctx_header_store(ctx, at, header, TCP_TS_LEN);
+	asm volatile("" : "+r"(len));
+	if (len - 1 >= TCP_MAX_LEN)
+		return -EINVAL;
+	return ctx_store(ctx, at, header, len);
+}
+
+/* Returns what a checksum of the header changes by, as bpf_csum_diff() does. */
+static __always_inline u64 header_diff(const struct segment *segment)
+{
+	const u32 *old = (const u32 *)&segment->old, *new = (const u32 *)&segment->new;
+	u64 sum = 0;
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < TCP_MAX_LEN / 4; i++)
+		sum += (u64)(u32)~old[i] + new[i];
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (sum & 0xffffffff) + (sum >> 32);
+}
+
 /* Reads the packet's TCP header. Returns NULL when it is not all there. */
 static __always_inline struct segment *segment_read(ctx_t *ctx, const struct packet *pkt)
 {
@@ -149,9 +192,7 @@ static __always_inline struct segment *segment_read(ctx_t *ctx, const struct pac
 	segment = segments.lookup(&zero);
 	if (!segment || len < TCP_MIN_LEN || len > TCP_MAX_LEN)
 		return 0;
-	__builtin_memset(&segment->old, 0, sizeof(segment->old));
-	asm volatile("" : "+r"(len));
-	if (len - 1 >= TCP_MAX_LEN || ctx_load(ctx, pkt->l4, &segment->old, len))
+	if (header_load(ctx, pkt->l4, &segment->old, len))
 		return 0;
 	segment->new = segment->old;
 	find_options(segment, len - TCP_MIN_LEN);
@@ -173,15 +214,18 @@ static __always_inline u16 shift_window(u16 window, const struct shift *shift)
 static __always_inline void segment_shift(struct segment *segment, const struct packet *pkt)
 {
 	const struct shift *shift = &segment->shift;
+	/* By whole words, as they are read next: a word of two stores is not forwarded to a load.
+	 */
+	u32 *words = (u32 *)&segment->new;
 
-	segment->new.sport = segment->peer.dport;
-	segment->new.dport = segment->peer.sport;
+	words[0] = segment->peer.dport | (u32)segment->peer.sport << 16;
 	segment->new.seq = bpf_htonl(pkt->seq + shift->seq);
 	if (pkt->ack)
 		segment->new.ack = bpf_htonl(pkt->ack_seq - shift->ack);
 	if (!pkt->syn)
-		segment->new.window =
-		    bpf_htons(shift_window(bpf_ntohs(segment->old.window), shift));
+		words[3] = segment->old.bits |
+			   (u32)bpf_htons(shift_window(bpf_ntohs(segment->old.window), shift))
+			       << 16;
 	if (segment->ts_at)
 		shift_timestamps(&segment->new.options[OPTION_AT(segment->ts_at)], shift);
 	if (segment->sack_at)
@@ -201,20 +245,13 @@ static __always_inline void segment_probe(struct segment *segment, u32 expected,
 static __always_inline int segment_write(ctx_t *ctx, const struct packet *pkt,
 					 struct segment *segment)
 {
-	u64 len = pkt->tcp_doff * 4;
-	s64 diff;
-	int err;
+	u32 csum = pkt->l4 + TCP_CSUM;
 
-	diff = bpf_csum_diff((__be32 *)&segment->old, TCP_MAX_LEN, (__be32 *)&segment->new,
-			     TCP_MAX_LEN, 0);
-	/* The checksum's own field has not changed, so it is in neither difference. */
-	err = ctx_csum_l4(ctx, pkt->l4 + TCP_CSUM, 0, diff, 0);
-	if (err || ctx_load(ctx, pkt->l4 + TCP_CSUM, &segment->new.csum, 2))
+	/* The checksum's own field has not changed, so it is in neither half of the difference. */
+	if (ctx_csum_l4(ctx, csum, 0, header_diff(segment), 0) ||
+	    ctx_header_load(ctx, csum, &segment->new.csum, 2))
 		return -EFAULT;
-	asm volatile("" : "+r"(len));
-	if (len - 1 >= TCP_MAX_LEN)
-		return -EINVAL;
-	return ctx_store(ctx, pkt->l4, &segment->new, len);
+	return header_store(ctx, pkt->l4, &segment->new, pkt->tcp_doff * 4);
 }
 
 #endif

@@ -32,12 +32,14 @@ static __always_inline void answer_end(ctx_t *ctx, struct splice *splice, u32 se
 
 	if (ahead(seq + payload, splice->end[DOWN]) < 0)
 		return;
-	asm volatile("" : "+r"(len));
-	if (len - 1 >= 8 || ctx_load(ctx, at + payload - len, &bytes, len))
-		bytes = 0;
-	else if (len < 8)
-		bytes = bytes << (64 - 8 * len) |
-			(seq == splice->end[DOWN] ? splice->last >> 8 * len : 0);
+	if (payload < 8 || ctx_header_load(ctx, at + payload - 8, &bytes, 8)) {
+		asm volatile("" : "+r"(len));
+		if (len - 1 >= 8 || ctx_load(ctx, at + payload - len, &bytes, len))
+			bytes = 0;
+		else if (len < 8)
+			bytes = bytes << (64 - 8 * len) |
+				(seq == splice->end[DOWN] ? splice->last >> 8 * len : 0);
+	}
 	splice->last = bytes;
 }
 

@@ -108,7 +108,9 @@ static __always_inline void splice_note(struct splice *splice, u32 way, const st
 	u32 end = pkt->seq + payload + (pkt->fin ? 1 : 0);
 	u32 sent = splice->end[!way] + splice->delta[!way];
 
-	splice->last_seen_ns = bpf_ktime_get_ns();
+	/* Only lines of the access log say more than how long it has been silent. */
+	splice->last_seen_ns =
+	    splice->logged && way == DOWN && payload ? bpf_ktime_get_ns() : coarse_ns();
 	splice->packets[way] += 1;
 	splice->bytes[way] += payload;
 	if (way == DOWN && payload)

@@ -1,7 +1,8 @@
 """Nanoseconds per packet of each program: repeated by BPF_PROG_TEST_RUN, and under real traffic.
 
-program_runs.py has the packets that can be repeated. Under traffic (50 keep-alive clients of the region, small requests
-and downloads of 1 MiB) the kernel itself counts (bpf_stats_enabled), with what each cache miss costs between packets.
+program_runs.py has the packets that can be repeated, splice_runs.py those of splices. Under traffic (50 keep-alive
+clients of the region, small requests and downloads of 1 MiB) the kernel itself counts (bpf_stats_enabled), with what
+each cache miss costs between packets.
 """
 
 import json
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.bench import splice_runs
 from tests.bench.program_runs import KINDS, check, loaded, nanoseconds
 from tests.bench.region import region
 from tests.bench.report import publish
@@ -23,6 +25,11 @@ STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 PROGRAMS = {"l4": ("l4_ingress",), "gw1": ("vpc_egress", "vxlan_ingress")}
 NAMES = {"auto": "l4_ingress", "xdp": "l4_xdp"}
 WHAT = {"steer": "ns a packet, session + FNAT", "tunnel": "ns a packet, FNAT + VXLAN, in and out"}
+SPLICED = {
+    "data": "ns a packet, spliced, a client's body",
+    "answer": "ns a packet, spliced, an answer",
+    "tunnel": "ns a packet, spliced, VXLAN, in and out",
+}
 
 
 @contextmanager
@@ -62,9 +69,22 @@ def repeated(samples: dict[str, dict[str, tuple[list[float], str]]]) -> None:
                 samples.setdefault(NAMES[hook], {})[WHAT[kind]] = (found, "ns")
 
 
+def spliced(samples: dict[str, dict[str, tuple[list[float], str]]]) -> None:
+    for hook, name in splice_runs.PROGRAMS.items():
+        found = samples.setdefault(name, {})
+        with splice_runs.loaded(hook) as (made, ifindex):
+            for kind in splice_runs.KINDS[hook]:
+                took = [splice_runs.nanoseconds(made, hook, ifindex, kind) for _ in range(ROUNDS)]
+                found[SPLICED[kind]] = (took, "ns")
+            for way, line in splice_runs.WAYS.items():
+                took = [splice_runs.per_head_byte(made, hook, ifindex, line) for _ in range(ROUNDS)]
+                found[f"guard, ns a head byte, {way}"] = (took, "ns")
+
+
 def run() -> None:
     samples: dict[str, dict[str, tuple[list[float], str]]] = {}
     repeated(samples)
+    spliced(samples)
     with region() as lab, counted():
         for _ in range(ROUNDS):
             for load, path in (("small requests", "/who"), ("1 MiB downloads", "/size/1048576")):

@@ -159,8 +159,8 @@ MUTANTS = (
     Mutant(
         "a hash of whole words and a known number",
         "guard_hash.h",
-        "hash = __builtin_bswap64(hash) * key->factor;",
-        "hash ^= hash >> 32; hash *= 0x9e3779b97f4a7c15ULL; hash ^= hash >> 29;",
+        "return __builtin_bswap64(hash) * factor;",
+        "hash ^= hash >> 32; hash *= 0x9e3779b97f4a7c15ULL; return hash ^ hash >> 29;",
         test_splice.test_who_does_not_know_the_key_makes_no_two_heads_of_one_hash,
         modelled=False,
     ),

@@ -95,12 +95,12 @@ def of_variable(name: str) -> Footprint | None:
 
 
 def guard_hash(seed: int, factor: int, data: bytes) -> int:
-    """Return the hash of an attribute's value, 64 bits and never 0."""
+    """Return the hash of an attribute's value, 64 bits and never 0, as bpf/lib/guard_hash.h has it."""
     value = seed
-    for byte in data:
-        value = (value ^ byte) * factor & _WORD
-        value ^= value >> 32
-    return value or 1
+    for at in range(0, len(data), 8):
+        value = (value ^ int.from_bytes(data[at : at + 8], "little")) * factor & _WORD
+        value = int.from_bytes(value.to_bytes(8, "little"), "big") * factor & _WORD
+    return (value ^ len(data)) * factor & _WORD or 1
 
 
 def name_hash(seed: int, factor: int, name: bytes) -> int:

@@ -46,9 +46,15 @@ class SpliceGuard:
         if not self._key.factor:
             self._key = GuardKey(seed=secrets.randbits(64), factor=secrets.randbits(64) | 1, epoch=1)
         # Whatever changed while no node was there is decided anew by workers: who has them calls advance().
-        for name, kind in HEADERS.items():
-            number = name_hash(self._key.seed, self._key.factor, name.encode())
-            tables["guard_headers"].put(bytes(c_uint64(number)), c_uint32(kind))
+        names = {
+            bytes(c_uint64(name_hash(self._key.seed, self._key.factor, name.encode()))): kind
+            for name, kind in HEADERS.items()
+        }
+        for number, kind in names.items():
+            tables["guard_headers"].put(number, c_uint32(kind))
+        # Others are of a build that hashed otherwise, whose programs have been replaced.
+        for number in dict(tables["guard_headers"].items()).keys() - names.keys():
+            tables["guard_headers"].delete(number)
         tables["guard_states"].put(_ZERO, GuardTable.from_buffer_copy(head_table()))
         tables["guard_key"].put(_ZERO, self._key)
 

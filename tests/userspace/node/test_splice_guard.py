@@ -48,6 +48,15 @@ def test_secrets_are_random_and_last(tables: dict[str, Table]) -> None:
         assert key(others).seed != first.seed
 
 
+def test_names_that_a_build_before_hashed_otherwise_go(tables: dict[str, Table]) -> None:
+    guard_on(tables)
+    ours = dict(tables["guard_headers"].items())
+    for other in range(1, 1 + 32 - len(ours)):
+        tables["guard_headers"].put(bytes(c_uint64(other)), c_uint32(1))
+    guard_on(tables)
+    assert dict(tables["guard_headers"].items()) == ours
+
+
 def test_workers_are_told_what_the_kernel_has(tables: dict[str, Table]) -> None:
     guard = guard_on(tables)
     guard.advance()
