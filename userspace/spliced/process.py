@@ -2,7 +2,7 @@
 
 One per gateway, started by its node. It maps the ring as root and gives root up before it reads a byte that a client
 sent. Without the node it reads on, as workers serve on, until the next node's asks it to end: what is not finished by
-then, that one finishes.
+then, that one finishes. Without node and datapath it ends by itself.
 """
 
 import argparse
@@ -62,6 +62,11 @@ class Writer:
         node.setblocking(False)
         for record in left:
             self._requests.restore(record, time.monotonic())
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the node is gone."""
+        return self._node is None
 
     def turn(self) -> bool:
         """Take what is there; return whether there may be more."""
@@ -183,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         succession = Succession(arguments.state)
         left = succession.take()
         ring = Ring(get_pinned(arguments.ring))
+        pin = os.open(arguments.ring, os.O_PATH | os.O_CLOEXEC)
         if ids is None:
             forbid_new()
         else:
@@ -191,12 +197,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SettingsError, orjson.JSONDecodeError, OSError, ValueError, PrivilegeError) as error:
         sys.stderr.write(f"log of splices {os.getpid()}: {error}\n")
         return 2
-    succession.leave(run(Writer(ring, log, log_format, node, left), log))
+    succession.leave(run(Writer(ring, log, log_format, node, left), log, pin))
     return 0
 
 
-def run(writer: Writer, log: AccessLog) -> list[bytes]:
-    """Log until SIGTERM; return what is not finished."""
+def run(writer: Writer, log: AccessLog, pin: int) -> list[bytes]:
+    """Log until SIGTERM, or until there is neither a node nor the datapath; return what is not finished. pin: file
+    descriptor of where the ring is pinned."""
     ended = list[int]()
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
     signal.signal(signal.SIGHUP, lambda *_: log.reopen())
@@ -206,7 +213,10 @@ def run(writer: Writer, log: AccessLog) -> list[bytes]:
     gc.freeze()
     while not ended:
         started = time.monotonic()
+        detached = not os.fstat(pin).st_nlink  # looked at before the ring is: nobody writes to it then
         if not writer.turn():
+            if detached and writer.is_alone:
+                break
             writer.wait(max(0.0, started + EVERY - time.monotonic()))
     return writer.close()
 

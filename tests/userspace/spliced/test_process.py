@@ -198,11 +198,15 @@ class Signalled:
     def __init__(self, *signals: int) -> None:
         self.signals = list(signals)
         self.did: list[str] = []
+        self.is_alone = False
 
     def turn(self) -> bool:
         self.did.append("turn")
         os.kill(os.getpid(), self.signals.pop(0))
-        return True
+        return bool(self.signals)
+
+    def wait(self, seconds: float) -> None:
+        self.did.append("wait")
 
     def close(self) -> list[bytes]:
         self.did.append("close")
@@ -215,16 +219,41 @@ class Signalled:
         self.did.append("reopen")
 
 
-def test_signals_open_the_log_anew_and_end_it() -> None:
-    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    scene = Signalled(*numbers)
+@pytest.fixture
+def pin(tmp_path: Path) -> Path:
+    """Where a ring would be pinned."""
+    path = tmp_path / "splice_requests"
+    path.touch()
+    return path
+
+
+def did(pin: Path, scene: Signalled, is_detached: bool) -> tuple[list[str], list[bytes]]:
+    """Return what it does until it ends, and what it leaves."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    fd = os.open(pin, os.O_PATH)
+    if is_detached:
+        pin.unlink()
     try:
-        left = process.run(scene, scene)  # type: ignore[arg-type]
+        left = process.run(scene, scene, fd)  # type: ignore[arg-type]
     finally:
+        os.close(fd)
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert (scene.did, left) == (["start", "turn", "reopen", "turn", "turn", "close"], [b"left"])
+    return scene.did, left
+
+
+@pytest.mark.parametrize(("is_detached", "is_alone"), [(False, False), (False, True), (True, False)])
+def test_signals_open_the_log_anew_and_end_it(pin: Path, is_detached: bool, is_alone: bool) -> None:
+    scene = Signalled(signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    scene.is_alone = is_alone
+    found = did(pin, scene, is_detached)
+    assert found == (["start", "turn", "reopen", "turn", "turn", "wait", "close"], [b"left"])
+
+
+def test_without_node_and_datapath_it_ends_when_the_ring_is_empty(pin: Path) -> None:
+    scene = Signalled(signal.SIGINT, signal.SIGINT)
+    scene.is_alone = True
+    assert did(pin, scene, True) == (["start", "turn", "turn", "close"], [b"left"])
 
 
 @pytest.mark.parametrize(
