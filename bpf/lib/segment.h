@@ -10,8 +10,8 @@
 #include "mss.h"
 #include "quote.h"
 #include "splice_maps.h"
+#include "tcp_header.h"
 
-#define TCP_MAX_LEN	  60
 #define TCPOPT_SACK	  5
 #define TCPOPT_TIMESTAMPS 8
 #define TS_LEN		  10
@@ -22,18 +22,6 @@
 #define OPTION_WALK	  12
 #define SACK_EDGES	  8	    /* four blocks are all that fit (RFC 2018 section 3) */
 #define OPTION_AT(at)	  ((at)&63) /* a bound that clang cannot fold away */
-
-struct tcp_header {
-	__be16 sport;
-	__be16 dport;
-	__be32 seq;
-	__be32 ack;
-	__be16 bits;
-	__be16 window;
-	__be16 csum;
-	__be16 urgent;
-	u8 options[40];
-} __attribute__((packed, aligned(4)));
 
 /* How the numbers of one direction change. */
 struct shift {
@@ -139,49 +127,6 @@ static __always_inline void shift_sack(struct segment *segment, const struct shi
 	}
 }
 
-/* Bytes of a header with nothing or timestamps behind it, which nearly all segments have, are read
- * and written where they are: a helper's call costs as much as the rest of it. */
-#define TCP_TS_LEN (TCP_MIN_LEN + 12)
-
-/* Returns 0 or a negative errno; the rest of the header's room is zeros. */
-static __always_inline int header_load(ctx_t *ctx, u32 at, struct tcp_header *header, u64 len)
-{
-	__builtin_memset(header, 0, sizeof(*header));
-	if (len == TCP_MIN_LEN)
-		return ctx_header_load(ctx, at, header, TCP_MIN_LEN);
-	if (len == TCP_TS_LEN)
-		return ctx_header_load(ctx, at, header, TCP_TS_LEN);
-	asm volatile("" : "+r"(len));
-	if (len - 1 >= TCP_MAX_LEN)
-		return -EINVAL;
-	return ctx_load(ctx, at, header, len);
-}
-
-static __always_inline int header_store(ctx_t *ctx, u32 at, struct tcp_header *header, u64 len)
-{
-	if (len == TCP_MIN_LEN)
-		return ctx_header_store(ctx, at, header, TCP_MIN_LEN);
-	if (len == TCP_TS_LEN)
-		return ctx_header_store(ctx, at, header, TCP_TS_LEN);
-	asm volatile("" : "+r"(len));
-	if (len - 1 >= TCP_MAX_LEN)
-		return -EINVAL;
-	return ctx_store(ctx, at, header, len);
-}
-
-/* Returns what a checksum of the header changes by, as bpf_csum_diff() does. */
-static __always_inline u64 header_diff(const struct segment *segment)
-{
-	const u32 *old = (const u32 *)&segment->old, *new = (const u32 *)&segment->new;
-	u64 sum = 0;
-
-#pragma clang loop unroll(full)
-	for (int i = 0; i < TCP_MAX_LEN / 4; i++)
-		sum += (u64)(u32)~old[i] + new[i];
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (sum & 0xffffffff) + (sum >> 32);
-}
-
 /* Reads the packet's TCP header. Returns NULL when it is not all there. */
 static __always_inline struct segment *segment_read(ctx_t *ctx, const struct packet *pkt)
 {
@@ -248,7 +193,7 @@ static __always_inline int segment_write(ctx_t *ctx, const struct packet *pkt,
 	u32 csum = pkt->l4 + TCP_CSUM;
 
 	/* The checksum's own field has not changed, so it is in neither half of the difference. */
-	if (ctx_csum_l4(ctx, csum, 0, header_diff(segment), 0) ||
+	if (ctx_csum_l4(ctx, csum, 0, header_diff(&segment->old, &segment->new), 0) ||
 	    ctx_header_load(ctx, csum, &segment->new.csum, 2))
 		return -EFAULT;
 	return header_store(ctx, pkt->l4, &segment->new, pkt->tcp_doff * 4);

@@ -10,8 +10,10 @@ from ctypes import sizeof
 
 from userspace.node import abi, answer_end, tcp_rebuild
 from userspace.node.splice_abi import Flag, Splice, SpliceEvent, State
+from userspace.node.splice_held import Held
 from userspace.node.splice_table import SpliceTable
 from userspace.node.tcp_rebuild import Restart
+from userspace.wire import Message
 
 _U32 = 0xFFFFFFFF
 IN_TURN_NS = 5_000_000_000
@@ -79,6 +81,20 @@ def rebuilt(table: SpliceTable, id: int, splice: Splice, event: SpliceEvent) -> 
         sock.close()
         raise
     return sock
+
+
+def message_of(held: Held, address: tuple[str, int], why: str, event: SpliceEvent) -> Message:
+    """Return what the worker is told with the client's socket. address: the client's own."""
+    return {
+        "type": "back",
+        "id": held.id,
+        "address": list(address),
+        "client": held.note,
+        "kind": held.kind.name.lower(),
+        "route": held.owner[0],
+        "why": why,
+        "at": event.at_ns,
+    }
 
 
 def event_of(record: bytes) -> SpliceEvent:

@@ -246,16 +246,7 @@ class Splicing:
             self._reset(held, "gone")
             return
         why = _WHY.get(event.why, "none")
-        message = {
-            "type": "back",
-            "id": held.id,
-            "address": list(address),
-            "client": held.note,
-            "kind": held.kind.name.lower(),
-            "route": held.owner[0],
-            "why": why,
-            "at": event.at_ns,
-        }
+        message = handing_back.message_of(held, address, why, event)
         if event.at_ns:  # before it is sent: who wakes the worker may wait for it
             durations.observe(self.back_took, (time.monotonic_ns() - event.at_ns) / 1e9)
         if wire.send(message, (sock.fileno(),)):
