@@ -89,7 +89,7 @@ def programs_of(role: str, hook: str) -> tuple[Program, ...]:
 class Sizes:
     """How many entries each map holds. A session is two flows of about 210 bytes of kernel memory each.
 
-    accounts: VIP ports and VPCs that are counted by themselves, and one more for the rest. A splice takes 424 bytes of
+    accounts: VIP ports and VPCs that are counted by themselves, and one more for the rest. A splice takes 952 bytes of
     `splices`, reserved from the start, and two of `splice_ends`.
     """
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable
+from ctypes import sizeof
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from userspace.node.daemon_settings import NodeSettings
 from userspace.node.datapath import Sizes
 from userspace.node.forwarding import ForwardingSettings
 from userspace.node.image_cache import CACHE
+from userspace.node.splice_abi import Splice
 
 TIMEOUTS = tuple(field.name for field in fields(Timeouts))
 
@@ -62,7 +64,9 @@ def add_parser(
             metavar="SECONDS",
             help="default %(default)s",
         )
-    path.add_argument("--max-splices", type=int, default=Sizes().splices, help="424 bytes each (default %(default)s)")
+    path.add_argument(
+        "--max-splices", type=int, default=Sizes().splices, help=f"{sizeof(Splice)} bytes each (default %(default)s)"
+    )
     path.add_argument(
         "--max-splice-age",
         type=float,

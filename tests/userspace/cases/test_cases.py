@@ -13,7 +13,7 @@ from tests.userspace.cases.run import Outcome, exceptions, replay
 
 pytestmark = [
     pytest.mark.cases,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not has_cases(), reason="the cases are not beside this repository"),
 ]
 
