@@ -1,5 +1,6 @@
 """The datapath's packets as Wireshark sees them; and none lost while programs are swapped or neighbours forgotten."""
 
+import random
 import shutil
 import signal
 import socket
@@ -34,8 +35,9 @@ SUMS = ('ip.checksum.status == "Bad"', 'udp.checksum.status == "Bad"', 'icmp.che
 TCP_SUM = '(tcp.checksum.status == "Bad" && !(tcp.checksum == 0xffff))'
 WRONG = " || ".join(("_ws.malformed", *SUMS, TCP_SUM))
 CHECKED = [word for p in ("ip", "tcp", "udp") for word in ("-o", f"{p}.check_checksum:TRUE")]
-# What is sent to these ports here is neither.
-NEITHER = ["--disable-protocol", "http", "--disable-protocol", "dns"]
+# What is sent here is random, and a client's or local port may be one that tshark knows: it is data.
+PORTS = ("tcp.port==1-65535", "udp.port==53")
+AS_DATA = [word for ports in PORTS for word in ("-d", f"{ports},data")]
 
 Node = Callable[[str, str], Forwarding]
 
@@ -81,7 +83,7 @@ def captured(place: str, file: Path) -> Iterator[None]:
 
 def shown(file: Path, only: str) -> list[str]:
     """Return tshark's lines about the packets that match."""
-    argv = ["tshark", "-n", "-r", str(file), *CHECKED, *NEITHER, "-Y", only]
+    argv = ["tshark", "-n", "-r", str(file), *CHECKED, *AS_DATA, "-Y", only]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
@@ -124,6 +126,21 @@ def test_tshark_would_have_found_one(tmp_path: Path) -> None:
     for number, packet in enumerate(wrong):
         wrpcap(str(tmp_path / str(number)), [Ether(src=NO_MAC, dst=NO_MAC) / packet])
         assert len(shown(tmp_path / str(number), WRONG)) == 1
+
+
+def test_random_bytes_at_a_port_that_tshark_knows_are_not_malformed(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    ports = {"sport": 34980, "dport": 80}  # EtherCAT's
+    packets = [
+        Ether(src=NO_MAC, dst=NO_MAC)
+        / IP(src="192.0.2.2", dst="192.0.2.1")
+        / TCP(**ports, flags="A", seq=1 + 1400 * number)
+        / rng.randbytes(1400)
+        for number in range(50)
+    ]
+    wrpcap(str(tmp_path / "known"), packets)
+    assert len(shown(tmp_path / "known", "tcp")) == 50
+    assert shown(tmp_path / "known", WRONG) == []
 
 
 class Echoes:
