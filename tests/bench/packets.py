@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench import splice_runs
 from tests.bench.program_runs import KINDS, check, loaded, nanoseconds
+from tests.bench.program_runs import publish as publish_l4
 from tests.bench.region import region
 from tests.bench.report import publish
 from userspace.lab import demo
@@ -63,6 +64,7 @@ def drive(lab: Lab, path: str) -> None:
 def repeated(samples: dict[str, dict[str, tuple[list[float], str]]]) -> None:
     for hook, kinds in KINDS.items():
         with loaded(hook) as (made, ifindex):
+            publish_l4(made)
             for kind in kinds:
                 check(made, hook, ifindex, kind)
                 found = [nanoseconds(made, hook, ifindex, kind) for _ in range(ROUNDS)]
@@ -72,7 +74,8 @@ def repeated(samples: dict[str, dict[str, tuple[list[float], str]]]) -> None:
 def spliced(samples: dict[str, dict[str, tuple[list[float], str]]]) -> None:
     for hook, name in splice_runs.PROGRAMS.items():
         found = samples.setdefault(name, {})
-        with splice_runs.loaded(hook) as (made, ifindex):
+        with loaded(hook, "gateway") as (made, ifindex):
+            splice_runs.prepare(made)
             for kind in splice_runs.KINDS[hook]:
                 took = [splice_runs.nanoseconds(made, hook, ifindex, kind) for _ in range(ROUNDS)]
                 found[SPLICED[kind]] = (took, "ns")

@@ -16,6 +16,7 @@ from statistics import median
 
 from scapy.packet import Raw
 
+from tests.images import CACHE
 from tests.packets import TC_ACT_REDIRECT, arrives, clear, flow, packet_namespace, run, tcp
 from userspace.node import abi, datapath
 from userspace.node.abi import Direction, Owned, TcpSeen
@@ -25,6 +26,9 @@ REPEAT = 250
 CALLS = 200
 CLIENT, VIP, LADDR, VM, VNI = "203.0.113.9", "10.100.0.10", "10.100.1.1", "192.168.0.10", 10010
 UNDERLAY, INNER_MAC = "10.0.0.66", "02:75:0a:00:00:42"
+MACHINE = abi.Machine(
+    underlay=abi.addr(UNDERLAY), underlay_ifindex=1, inner_mac=abi.mac(INNER_MAC), mtu=1500, toa_kind=254
+)
 TOLD = TcpSeen.SYN | TcpSeen.DATA | TcpSeen.PEER
 PORTS = {"steer": 80, "tunnel": 8080}
 PROGRAMS = {"auto": "l4_ingress", "xdp": "l4_xdp"}
@@ -32,31 +36,28 @@ KINDS = {"auto": ("steer",), "xdp": ("steer", "tunnel")}
 
 
 @contextmanager
-def loaded(hook: str) -> Iterator[tuple[Datapath, int]]:
-    """Have an L4 node's programs and the index of the device that packets come in by."""
+def loaded(hook: str, role: str = "l4") -> Iterator[tuple[Datapath, int]]:
+    """Have a role's programs, empty maps, and the index of the device that packets come in by, which knows UNDERLAY."""
     with tempfile.TemporaryDirectory() as folder, packet_namespace() as ifindex:
         root = Path(folder) / "bpf"
         root.mkdir()
         subprocess.run(["mount", "-t", "bpf", "bpf", root], check=True)
         try:
-            made = datapath.load(root / "l4", "l4", Sizes(), Path(folder), hook)
+            made = datapath.load(root / role, role, Sizes(), CACHE, hook)
             neighbour = f"neigh add {UNDERLAY} lladdr 02:00:00:00:00:42 dev u0 nud permanent"
             subprocess.run(["ip", *neighbour.split()], check=True)
-            _publish(made)
+            clear(made.tables)
+            made.tables["machine"].put(c_uint32(0), MACHINE)
             yield made, ifindex
             made.close()
-            datapath.detach(root / "l4")
+            datapath.detach(root / role)
         finally:
             subprocess.run(["umount", root], check=True)
 
 
-def _publish(made: Datapath) -> None:
+def publish(made: Datapath) -> None:
+    """Write the sessions and the VPC of an L4 node."""
     tables = made.tables
-    clear(tables)
-    machine = abi.Machine(
-        underlay=abi.addr(UNDERLAY), underlay_ifindex=1, inner_mac=abi.mac(INNER_MAC), mtu=1500, toa_kind=254
-    )
-    tables["machine"].put(c_uint32(0), machine)
     tables["owned"].put(abi.addr(VIP), c_uint32(Owned.VIP))
     host = abi.Endpoint(addr=abi.addr("100.64.0.1"), vtep=abi.addr(UNDERLAY), vni=VNI, mac=abi.mac(INNER_MAC), mtu=1450)
     tables["hosts"].put(abi.HostKey(addr=abi.addr(VM), vni=VNI), host)

@@ -9,60 +9,34 @@ time has a fixed part that is the call's own, so what counts is the slope betwee
 long header, and once with many short ones, each of which is looked up by name.
 """
 
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ctypes import c_uint32
-from pathlib import Path
 from statistics import median
 
 from scapy.packet import Raw
 
-from tests.bench.program_runs import CALLS, REPEAT
+from tests.bench.program_runs import CALLS, INNER_MAC, LADDR, REPEAT, UNDERLAY, VM, VNI
 from tests.bpf import splice_machine
 from tests.bpf.splice_machine import CLIENT, GUARD_MAPS, from_client
-from tests.images import CACHE
-from tests.packets import TC_ACT_REDIRECT, arrives, clear, flow, packet_namespace, run, tcp
-from userspace.node import abi, datapath
+from tests.packets import TC_ACT_REDIRECT, arrives, flow, run, tcp
+from userspace.node import abi
 from userspace.node.abi import Direction
-from userspace.node.datapath import Datapath, Sizes
+from userspace.node.datapath import Datapath
 from userspace.node.splice_abi import Kind, Splice, SpliceEnd
 
 SELF = "10.100.0.10"  # a VIP: no address of the device itself
 PROGRAMS = {"auto": "vxlan_ingress", "xdp": "vxlan_xdp"}
 KINDS = {"auto": ("data", "answer"), "xdp": ("data", "answer", "tunnel")}
-VM, LADDR, VNI = "192.168.0.10", "10.100.1.1", 10010
-UNDERLAY, INNER_MAC, UNIQUE = "10.0.0.66", "02:75:0a:00:00:42", "100.64.0.1"
+UNIQUE = "100.64.0.1"
 GENERATION = splice_machine.GENERATION
 SHORT, LONG = 100, 1000
 HEADS_JUDGED = 2000
 WAYS = {"one long header": 900, "lines of 40 bytes": 40}
 
 
-@contextmanager
-def loaded(hook: str) -> Iterator[tuple[Datapath, int]]:
-    """Have a gateway's programs and the index of the device that packets come in by."""
-    with tempfile.TemporaryDirectory() as folder, packet_namespace() as ifindex:
-        root = Path(folder) / "bpf"
-        root.mkdir()
-        subprocess.run(["mount", "-t", "bpf", "bpf", root], check=True)
-        try:
-            made = datapath.load(root / "gateway", "gateway", Sizes(), CACHE, hook)
-            neighbour = f"neigh add {UNDERLAY} lladdr 02:00:00:00:00:42 dev u0 nud permanent"
-            subprocess.run(["ip", *neighbour.split()], check=True)
-            clear(made.tables)
-            machine = abi.Machine(
-                underlay=abi.addr(UNDERLAY), underlay_ifindex=1, inner_mac=abi.mac(INNER_MAC), mtu=1500, toa_kind=254
-            )
-            made.tables["machine"].put(c_uint32(0), machine)
-            for entry in GUARD_MAPS:
-                made.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
-            yield made, ifindex
-            made.close()
-            datapath.detach(root / "gateway")
-        finally:
-            subprocess.run(["umount", root], check=True)
+def prepare(made: Datapath) -> None:
+    """Write what every guard needs."""
+    for entry in GUARD_MAPS:
+        made.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
 
 
 def there_and_back(client: abi.Flow, endpoint: abi.Flow, **fields: object) -> Splice:
