@@ -17,7 +17,7 @@ from tests.netns import echo_upgraded
 from tests.netns.crowd import comes_back, upgraded
 from tests.netns.observe import CLIENT, Log, eventually, kept, metrics, pids, service
 from tests.netns.splices import EMPTY, GW1, WAYS, put, spliced_requests
-from userspace.lab import demo, services
+from userspace.lab import demo, process, services
 from userspace.lab.exec import run, spawn
 from userspace.lab.lab import Lab
 
@@ -192,8 +192,16 @@ def killed(lab: Lab, sock: socket.socket) -> None:
     run(lab, "gw1", [services.unilb(), "sessions", "--spliced", "--kill", f"{host}:{port}"])
 
 
+@pytest.fixture
+def echo(lab: Lab) -> Iterator[None]:
+    """An endpoint of tunnels on web1; the next file has its own there."""
+    echo = spawn(lab, "web1", "upgraded", [sys.executable, str(Path(echo_upgraded.__file__))])
+    yield
+    process.stop([echo], 5)
+
+
+@pytest.mark.usefixtures("echo")
 def test_a_tunnel_that_the_node_ends_has_one_line_with_what_passed(lab: Lab) -> None:
-    spawn(lab, "web1", "upgraded", [sys.executable, str(Path(echo_upgraded.__file__))])
     web1 = lab.topology.machines["web1"].address
     nodes = {f"{web1}:{echo_upgraded.PORT}": 1}
     put(lab, "/apisix/admin/upstreams/tunnel-logged", {"type": "roundrobin", "nodes": nodes})
