@@ -9,7 +9,8 @@ import os
 import random
 import struct
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -59,11 +60,20 @@ class Onward:
 
 @dataclass(frozen=True)
 class Entry:
-    """One map entry to write before a row runs."""
+    """One map entry to write before a row runs. value: of a time, a function: rows are made long before they run."""
 
     table: str
     key: object
-    value: object
+    value: object | Callable[[], object]
+
+    def put(self, tables: Mapping[str, Table]) -> None:
+        value = self.value() if callable(self.value) else self.value
+        tables[self.table].put(self.key, value)  # type: ignore[arg-type]
+
+
+def path_mtu(vtep: str, mtu: int, age: int = 0) -> Entry:
+    """What a router said `age` seconds ago."""
+    return Entry("path_mtus", abi.addr(vtep), lambda: abi.PathMtu(learnt_ns=time.monotonic_ns() - age * 10**9, mtu=mtu))
 
 
 def dropped(name: str, packet: Packet | bytes, reason: DropReason, *before: Entry, **extra: int) -> Case:
@@ -130,7 +140,7 @@ def run_case(
     """Run one row and compare verdict, every byte of the packet, and every counter."""
     clear(tables)
     for entry in case.before:
-        tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+        entry.put(tables)
     counters = counted(tables)
     ran = run(program, bytes(case.packet_in), ifindex, flags, is_xdp)
     grown = {key: now - counters[key] for key, now in counted(tables).items() if now != counters[key]}

@@ -1,6 +1,5 @@
 """Packet rows of a gateway's VPC path beyond TCP: UDP, pings, ICMP errors both ways, packets that are too long."""
 
-import time
 from ctypes import c_uint32
 
 from scapy.layers.inet import ICMP, IP, UDP
@@ -27,7 +26,7 @@ from tests.bpf.gateway_rows import (
     tunnel,
     unsent,
 )
-from tests.packets import TC_ACT_REDIRECT, Case, Entry, arrives, dropped, flow, passed, tcp, udp
+from tests.packets import TC_ACT_REDIRECT, Case, Entry, arrives, dropped, flow, passed, path_mtu, tcp, udp
 from userspace.node import abi
 from userspace.node.abi import Direction, DropReason, Event
 
@@ -63,12 +62,6 @@ def quoted(packet: Packet, length: int) -> Raw:
 def too_big(packet: Packet, mtu: int) -> Packet:
     error = IP(src=packet.dst, dst=packet.src, id=0, ttl=64) / ICMP(type=3, code=4, nexthopmtu=mtu)
     return to_worker(error / Raw(bytes(packet)[:64]))
-
-
-def path_mtu(mtu: int, age: int = 0) -> Entry:
-    """What a router said `age` seconds ago."""
-    learnt = time.monotonic_ns() - age * 10**9
-    return Entry("path_mtus", abi.addr(VTEP), abi.PathMtu(learnt_ns=learnt, mtu=mtu))
 
 
 EGRESS = [
@@ -119,7 +112,7 @@ EGRESS = [
         from_worker("A", b"x" * 1311),
         TC_ACT_REDIRECT,
         too_big(tcp(WORKER, 40000, UNIQUE, 80, "A") / Raw(b"x" * 1311), 1350),
-        (*OPEN, path_mtu(1400)),
+        (*OPEN, path_mtu(VTEP, 1400)),
         {Event.ICMP_TOO_BIG: 1},
     ),
     Case(
@@ -127,7 +120,7 @@ EGRESS = [
         from_worker("A", b"x" * 1310),
         TC_ACT_REDIRECT,
         to_vm(tcp(LADDR, 6000, VM, 80, "A") / Raw(b"x" * 1310)),
-        (*OPEN, path_mtu(1400)),
+        (*OPEN, path_mtu(VTEP, 1400)),
         ENCAP,
     ),
     Case(
@@ -135,7 +128,7 @@ EGRESS = [
         from_worker("A", b"x" * 1410),
         TC_ACT_REDIRECT,
         to_vm(tcp(LADDR, 6000, VM, 80, "A") / Raw(b"x" * 1410)),
-        (*OPEN, path_mtu(1400, age=601)),
+        (*OPEN, path_mtu(VTEP, 1400, age=601)),
         ENCAP,
     ),
     Case(

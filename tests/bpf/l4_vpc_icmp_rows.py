@@ -18,8 +18,8 @@ from scapy.packet import Packet, Raw
 from tests.bpf import l4_machine as l4
 from tests.bpf import l4_rows as v4
 from tests.bpf.gateway_rows import ENCAP
-from tests.bpf.vxlan6_rows import UNDERLAY6, VM_MAC, VTEP, WAYS, Way, path_mtu, tunnel
-from tests.packets import TC_ACT_REDIRECT, Case, Entry, arrives, dropped, flow, ip, tcp, udp
+from tests.bpf.vxlan6_rows import UNDERLAY6, VM_MAC, VTEP, WAYS, Way, tunnel
+from tests.packets import TC_ACT_REDIRECT, Case, Entry, arrives, dropped, flow, ip, path_mtu, tcp, udp
 from userspace.node import abi
 from userspace.node.abi import DropReason, Event
 
@@ -146,7 +146,7 @@ def rows(way: Way) -> list[Case]:
             long,
             DropReason.TOO_BIG,
             *opened(way),
-            path_mtu(way, 1400),
+            path_mtu(way.vtep, 1400),
         ),
     ]
 

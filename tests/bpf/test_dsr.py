@@ -133,7 +133,7 @@ def test_a_damaged_tunnel_packet_never_aborts(
     rng = random.Random(11)
     clear(loaded.tables)
     for entry in TAKES:
-        loaded.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+        entry.put(loaded.tables)
     corpus = [bytes(case.packet_in) for case in AT_GATEWAY]
     seen = set()
     for _ in range(2000):
@@ -178,7 +178,7 @@ def test_a_full_table_refuses_no_client(l4: Datapath, ifindex: int) -> None:
     value = bytes(abi.Session())
     l4.tables["sessions"].put_many((bytes(flow("192.0.2.1", i, "192.0.2.2", 1)), value) for i in range(capacity))
     for entry in PUBLISHED:
-        l4.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+        entry.put(l4.tables)
     before = l4.tables["events"].totals(len(Event))
     assert run(l4.programs["l4_ingress"], bytes(arrives(client("S"))), ifindex).verdict == TC_ACT_REDIRECT
     after = l4.tables["events"].totals(len(Event))
@@ -189,7 +189,7 @@ def test_a_full_table_refuses_no_client(l4: Datapath, ifindex: int) -> None:
 def test_what_routers_say_of_the_tunnel_bounds_what_goes_into_it(l4: Datapath, ifindex: int) -> None:
     clear(l4.tables)
     for entry in KNOWN:
-        l4.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+        entry.put(l4.tables)
     ours = bytes(TO_TARGET[2].packet_out)[:48]
     said = arrives(IP(src="10.0.0.1", dst="10.0.0.10") / ICMP(type=3, code=4, nexthopmtu=1400) / Raw(ours))
     assert run(l4.programs["l4_ingress"], bytes(said), ifindex).verdict == TC_ACT_OK

@@ -30,7 +30,7 @@ def test_a_full_table_refuses_new_sessions_and_keeps_old_ones(l4: Datapath, ifin
     filler = [(bytes(flow("192.0.2.1", i, "192.0.2.2", 1)), value) for i in range(capacity)]
     l4.tables["sessions"].put_many(filler)
     for entry in PUBLISHED:
-        l4.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+        entry.put(l4.tables)
     before = l4.tables["drops"].totals(len(DropReason))[DropReason.TABLE_FULL]
     assert bpf.test_run(l4.programs["l4_ingress"], bytes(from_client("S"))).verdict == 2
     assert l4.tables["drops"].totals(len(DropReason))[DropReason.TABLE_FULL] == before + 1

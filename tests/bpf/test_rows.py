@@ -45,7 +45,7 @@ def test_a_damaged_packet_never_aborts_and_passes_only_unchanged(
     rng = random.Random(7)
     clear(loaded.tables)
     for entry in STANDING[name]:
-        loaded.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+        entry.put(loaded.tables)
     corpus = [bytes(row.packet_in) for row in group.rows]
     seen = set()
     for _ in range(3000):

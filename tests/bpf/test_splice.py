@@ -39,7 +39,7 @@ class Machine:
         clear(self.tables)
         self.tables["splice_counts"].put_shares(2, bytes(SpliceCount()))
         for entry in (*carried(**fields), *before):  # type: ignore[arg-type]
-            self.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+            entry.put(self.tables)
         self.events()
 
     def ran(self, packet: bytes) -> bpf.TestRun:

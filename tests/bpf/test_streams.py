@@ -75,7 +75,7 @@ def test_both_streams_arrive_whole(
 ) -> None:
     clear(l4.tables)
     for entry in PUBLISHED:
-        l4.tables[entry.table].put(entry.key, entry.value)  # type: ignore[arg-type]
+        entry.put(l4.tables)
 
     def sent_on(frame: bytes) -> bytes:
         ran = run(l4.programs["l4_ingress"], frame, ifindex)

@@ -4,7 +4,6 @@ The gateway of gateway_rows.py has an underlay address and a local address of IP
 families: what the VM speaks, and what its VTEP does.
 """
 
-import time
 from ctypes import c_uint32
 from dataclasses import dataclass, field
 
@@ -33,7 +32,7 @@ from tests.bpf.gateway_rows import (
     VM_MAC,
     VPC_MAC,
 )
-from tests.packets import TC_ACT_REDIRECT, Case, Entry, arrives, dropped, flow, ip, passed, tcp, udp
+from tests.packets import TC_ACT_REDIRECT, Case, Entry, arrives, dropped, flow, ip, passed, path_mtu, tcp, udp
 from userspace.node import abi
 from userspace.node.abi import Direction, DropReason, Event, TcpSeen
 
@@ -206,10 +205,6 @@ def too_big(way: Way, packet: Packet, mtu: int) -> Packet:
     return to_worker(IP(src=way.unique, dst=way.worker, id=0) / ICMP(type=3, code=4, nexthopmtu=mtu) / quote)
 
 
-def path_mtu(way: Way, mtu: int) -> Entry:
-    return Entry("path_mtus", abi.addr(way.vtep), abi.PathMtu(learnt_ns=time.monotonic_ns(), mtu=mtu))
-
-
 def unreachable(way: Way, quote: Packet, src: str, dst: str, length: int) -> Packet:
     icmp = ICMPv6DestUnreach(code=4) if way.is6 else ICMP(type=3, code=3)
     return ip(src, dst) / icmp / Raw(bytes(quote)[:length])
@@ -289,7 +284,7 @@ def egress(way: Way) -> list[Case]:
             arrives(long),
             TC_ACT_REDIRECT,
             too_big(way, long, 1400 - way.extra),
-            (*open_tcp(way), path_mtu(way, 1400)),
+            (*open_tcp(way), path_mtu(way.vtep, 1400)),
             {Event.ICMP_TOO_BIG: 1},
         ),
         dropped(f"{way.name}: a segment without a session", arrives(out(way)[0]), DropReason.NO_SESSION, *vpc(way)),
@@ -438,7 +433,7 @@ EXTRA = [
         arrives(LEAST),
         TC_ACT_REDIRECT,
         to_vm(V6, tcp(V6.laddr, 6000, V6.vm, 80, "A") / Raw(b"x" * 1220)),
-        (*open_tcp(V6), path_mtu(V6, 1300)),
+        (*open_tcp(V6), path_mtu(V6.vtep, 1300)),
         ENCAP,
     ),
     Case(
@@ -446,7 +441,7 @@ EXTRA = [
         arrives(LEAST / Raw(b"x")),
         TC_ACT_REDIRECT,
         too_big(V6, LEAST / Raw(b"x"), 1280),
-        (*open_tcp(V6), path_mtu(V6, 1300)),
+        (*open_tcp(V6), path_mtu(V6.vtep, 1300)),
         {Event.ICMP_TOO_BIG: 1},
     ),
 ]
