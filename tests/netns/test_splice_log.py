@@ -15,7 +15,7 @@ import pytest
 
 from tests.netns import echo_upgraded
 from tests.netns.crowd import comes_back, upgraded
-from tests.netns.observe import CLIENT, Log, eventually, kept, metrics, pids, service
+from tests.netns.observe import CLIENT, Log, eventually, kept, metrics, pids, service, worker_pids
 from tests.netns.splices import EMPTY, GW1, WAYS, put, spliced_requests
 from userspace.lab import demo, process, services
 from userspace.lab.exec import run, spawn
@@ -137,7 +137,7 @@ def test_each_request_has_one_line_with_its_path_status_bytes_and_route(lab: Lab
 
 
 def test_no_line_is_lost_or_written_twice_when_the_node_dies(lab: Lab) -> None:
-    log, node = Log(lab, "gw1"), service(lab, "gw1")
+    log, node, old = Log(lab, "gw1"), service(lab, "gw1"), worker_pids(lab, "gw1")
     with talks(lab, 3) as found:
 
         def all_ask(turn: str) -> None:
@@ -158,6 +158,8 @@ def test_no_line_is_lost_or_written_twice_when_the_node_dies(lab: Lab) -> None:
     eventually("every request has its line", lambda: told <= set(lines(log)))
     assert {path: count for path, count in lines(log).items() if path in told and count != 1} == {}
     assert metrics(lab, "gw1").get("unilb_access_log_dropped_total", 0) == 0
+    # They have no node: who still reaches one of them is never spliced.
+    eventually("the workers of the dead node are gone", lambda: not old & worker_pids(lab, "gw1"), within=60)
 
 
 def test_a_connection_that_stays_silent_has_its_lines_too(lab: Lab) -> None:
