@@ -30,7 +30,7 @@ SAME = {XDP_DROP: TC_ACT_SHOT, XDP_PASS: TC_ACT_OK, XDP_TX: TC_ACT_REDIRECT, XDP
 ROUTER_MAC, SELF_MAC, NO_MAC = "02:00:00:00:00:01", "02:00:00:00:00:0a", "00:00:00:00:00:00"
 CLEARED = (
     *("sessions", "endpoints", "hosts", "vteps", "services", "owned", "toa_trusted", "path_mtus"),
-    *("splice_ends", "guard_paths", "guard_headers"),
+    *("splice_ends", "answers", "guard_paths", "guard_headers"),
 )
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)

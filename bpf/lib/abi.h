@@ -11,7 +11,7 @@
 #include <linux/types.h>
 #include "reasons.h"
 
-#define ABI_VERSION 4
+#define ABI_VERSION 5
 
 /* One prime for every Maglev ring. 65537 is Katran's; 16381 keeps 64 services in 8 MiB and is still
  * >= 100 slots per target up to 160 targets. */

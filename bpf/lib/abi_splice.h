@@ -110,7 +110,13 @@ struct splice_end {
 };
 _Static_assert(sizeof(struct splice_end) == 12, "abi");
 
-#define ANSWER_BYTES 512 /* of an answer that are kept */
+#define ANSWER_BYTES 2560 /* of an answer that are kept: its head, as a rule */
+#define ANSWER_MORE  1024 /* of a segment behind the first; none where that might be too many */
+
+/* Value of `answers`, by splice. Guarded ones only: the node makes and removes it with them. */
+struct answer {
+	__u8 said[ANSWER_BYTES]; /* splice.said_len bytes of the last one: see answer_end.py */
+};
 
 struct splice {
 	struct bpf_spin_lock lock; /* of `head` and what was marked with it */
@@ -157,12 +163,11 @@ struct splice {
 	__u64 packets[2];
 	__u64 bytes[2];	    /* of payload */
 	__u64 bytes_before; /* of the way back, when the last request was forwarded */
-	__u64 last; /* bytes that the endpoint sent, where `said` has not all of its answer */
-	__u16 said_len;
-	__u8 asked_head;	 /* the last request's method is HEAD */
-	__u8 mixed;		 /* what came behind a request was no head: it was pipelined */
-	__u32 asked_at;		 /* end of the way back when the last request was forwarded */
-	__u8 said[ANSWER_BYTES]; /* of the last answer, from `answer` on: see answer_end.py */
+	__u64 last; /* bytes that the endpoint sent, where `answers` has not all of its answer */
+	__u16 said_len;	 /* how much `answers` has of the last one, from number `answer` on */
+	__u8 asked_head; /* the last request's method is HEAD */
+	__u8 mixed;	 /* what came behind a request was no head: it was pipelined */
+	__u32 asked_at;	 /* end of the way back when the last request was forwarded */
 	struct guard guard;
 };
 
@@ -180,7 +185,8 @@ struct spliced_request {
 	struct addr server; /* whom the client speaks to */
 	__u64 revision;
 	__u64 begun_ns;	   /* when it was forwarded; of an opaque one: when the splice was made */
-	__u64 answered_ns; /* when the last byte of its answer came */
+	__u64 answered_ns; /* when the last byte of its answer came; of an opaque one: its last
+			      packet */
 	__u64 up;	   /* bytes of it, head and body; of an opaque one: of payload */
 	__u64 down;	   /* of payload that came back, repeated or not */
 	__u32 answer;	   /* bytes that came back, modulo 2^32, without what was repeated */

@@ -6,22 +6,38 @@
 #include "guard.h"
 
 #define STATUS_LINE 12			/* as far as its status */
+#define INTERIM_MAX 512			/* of an interim response whose end is looked for */
 #define HTTP_1	    0x00312f50545448ULL /* "HTTP/1" */
 #define HTTP_MASK   0x00ffffffffffffULL
 #define EMPTY_LINE  0x0a0d0a0d
 
-/* Keeps how a response begins, which says how far it goes; 0 bytes where it does not begin. */
-static __always_inline void answer_keep(ctx_t *ctx, struct splice *splice, u32 seq, u32 payload,
-					u32 at)
+/* Keeps how a response begins, which says how far it goes. */
+static __always_inline void answer_keep(ctx_t *ctx, struct splice *splice, struct answer *answer,
+					u32 payload, u32 at)
 {
 	u64 len = payload < ANSWER_BYTES ? payload : ANSWER_BYTES;
 
-	splice->said_len = 0;
 	asm volatile("" : "+r"(len));
-	if (seq != splice->answer || len - 1 >= ANSWER_BYTES ||
-	    ctx_load(ctx, at, splice->said, len))
+	if (len - 1 >= ANSWER_BYTES || ctx_load(ctx, at, answer->said, len))
 		return;
 	splice->said_len = len;
+}
+
+/* Keeps what follows without a gap: a head may come in pieces. */
+static __always_inline void answer_keep_more(ctx_t *ctx, u32 id, struct splice *splice, u32 seq,
+					     u32 payload, u32 at)
+{
+	u64 len = payload < ANSWER_MORE ? payload : ANSWER_MORE, from = splice->said_len;
+	struct answer *answer;
+
+	if (seq != splice->answer + splice->said_len)
+		return;
+	answer = answers.lookup(&id);
+	asm volatile("" : "+r"(len), "+r"(from));
+	if (!answer || from > ANSWER_BYTES - ANSWER_MORE || len - 1 >= ANSWER_MORE ||
+	    ctx_load(ctx, at, answer->said + from, len))
+		return;
+	splice->said_len = from + len;
 }
 
 /* Keeps the last bytes that the endpoint has sent: those of a chunked response end it. */
@@ -45,13 +61,14 @@ static __always_inline void answer_end(ctx_t *ctx, struct splice *splice, u32 se
 
 /* An interim response (RFC 9110 section 15.2) has been kept: the next begins behind it. Returns
  * whether that is in the packet too. */
-static __always_inline int answer_skip(struct splice *splice, u32 seq, u32 payload)
+static __always_inline int answer_skip(struct splice *splice, const struct answer *answer, u32 seq,
+				       u32 payload)
 {
 	splice->answer = seq + payload;
-	for (u32 i = 0; i < ANSWER_BYTES - 3; i++) {
+	for (u32 i = 0; i < INTERIM_MAX - 3; i++) {
 		if (i + 4 > splice->said_len)
 			break;
-		if (*(const u32 *)&splice->said[i] == EMPTY_LINE) {
+		if (*(const u32 *)&answer->said[i] == EMPTY_LINE) {
 			splice->answer = seq + i + 4;
 			break;
 		}
@@ -60,30 +77,46 @@ static __always_inline int answer_skip(struct splice *splice, u32 seq, u32 paylo
 	return ahead(seq + payload, splice->answer) > 0;
 }
 
+/* Returns the status of the response that has been kept, 0 where it cannot be read. */
+static __always_inline u32 answer_status(struct splice *splice, const struct answer *answer)
+{
+	const u8 *line = answer->said;
+	u8 class, tens, ones;
+
+	if (splice->said_len < STATUS_LINE)
+		return 0;
+	splice->mixed |= (*(const u64 *)line & HTTP_MASK) != HTTP_1;
+	class = line[9] - '0';
+	tens = line[10] - '0';
+	ones = line[11] - '0';
+	return class < 10 && tens < 10 && ones < 10 ? class * 100 + tens * 10 + ones : 0;
+}
+
 /* The first bytes of a response: its status and how long it took. */
-static __always_inline void splice_answered(ctx_t *ctx, struct splice *splice, u32 seq, u32 payload,
-					    u32 at)
+static __always_inline void splice_answered(ctx_t *ctx, u32 id, struct splice *splice, u32 seq,
+					    u32 payload, u32 at)
 {
 	u64 took = bpf_ktime_get_ns() - splice->request_ns, limit = 64000;
+	struct answer *answer = answers.lookup(&id);
 	u32 index = splice->account, bucket = 0;
 	struct splice_count *counts;
-	const u8 *line = splice->said;
-	u32 class = 0, status = 0;
+	u32 status = 0, skipped;
+	u64 class;
 
-	answer_keep(ctx, splice, seq, payload, at);
-	if (splice->said_len >= STATUS_LINE) {
-		u8 tens = line[10] - '0', ones = line[11] - '0';
-
-		class = line[9] - '0';
-		if (class < 10 && tens < 10 && ones < 10)
-			status = class * 100 + tens * 10 + ones;
-		splice->mixed |= (*(const u64 *)line & HTTP_MASK) != HTTP_1;
+	if (answer && seq == splice->answer) {
+		answer_keep(ctx, splice, answer, payload, at);
+		status = answer_status(splice, answer);
+		if (status / 100 == 1) {
+			if (!answer_skip(splice, answer, seq, payload))
+				return;
+			skipped = splice->answer - seq;
+			answer_keep(ctx, splice, answer, payload - skipped, at + skipped);
+			status = answer_status(splice, answer);
+		}
 	}
-	if (class == 1) {
-		if (!answer_skip(splice, seq, payload))
-			return;
-		class = status = 0;
-	}
+	class = status / 100;
+	/* Or else clang compares status with 599, from which the verifier concludes nothing. */
+	asm volatile("" : "+r"(class));
 	splice->flags &= ~SPLICE_AWAITS;
 	splice->status = status;
 	splice->first_us = took / 1000;

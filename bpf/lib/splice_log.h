@@ -33,6 +33,7 @@ static __always_inline void request_note(u32 id, const struct splice *splice, st
 	told->answer = splice->end[DOWN] - splice->asked_at - !!(splice->flags & SPLICE_FIN_DOWN);
 	if (splice->kind == SPLICE_OPAQUE) {
 		told->begun_ns = splice->created_ns;
+		told->answered_ns = splice->last_seen_ns;
 		told->up = splice->bytes[UP];
 		told->answer = splice->bytes[DOWN];
 	}

@@ -15,6 +15,10 @@ BPF_TABLE("hash", struct flow, struct splice_end, splice_ends, SIZED);
 /* The splices; index 0 is none. Filled by the node before their ends are, then the programs'. */
 BPF_TABLE("array", u32, struct splice, splices, SIZED);
 
+/* How the last answer of a guarded splice begins, by the splice. Memory only for those that there
+ * are: written and removed by the node, the bytes are the programs'. */
+BPF_F_TABLE("hash", u32, struct answer, answers, SIZED, BPF_F_NO_PREALLOC);
+
 /* What a route's and endpoint's spliced requests have cost. Indices are given out by the node. */
 BPF_TABLE("percpu_array", u32, struct splice_count, splice_counts, SIZED);
 

@@ -187,7 +187,9 @@ static __always_inline int splice_step(ctx_t *ctx, u32 id, struct splice *splice
 		if (payload && splice->flags & SPLICE_AWAITS &&
 		    ahead(splice->answer, pkt->seq) >= 0 &&
 		    ahead(pkt->seq + payload, splice->answer) > 0)
-			splice_answered(ctx, splice, pkt->seq, payload, at);
+			splice_answered(ctx, id, splice, pkt->seq, payload, at);
+		else if (payload && splice->kind == SPLICE_GUARDED)
+			answer_keep_more(ctx, id, splice, pkt->seq, payload, at);
 		if (payload && splice->kind == SPLICE_GUARDED &&
 		    pkt->seq + payload != splice->answer + splice->said_len)
 			answer_end(ctx, splice, pkt->seq, payload, at);

@@ -1,6 +1,6 @@
 """Memory of idle WebSockets: resident bytes of all processes of a system, after TUNNELS of them less before.
 
-Kernel memory is in none of them: a proxy that carries a tunnel has two sockets for it there, a splice 952 bytes of a
+Kernel memory is in none of them: a proxy that carries a tunnel has two sockets for it there, a splice 440 bytes of a
 map and one socket, its lease of the endpoint's port.
 """
 

@@ -16,6 +16,7 @@ from userspace.node import abi
 from userspace.node.abi import Direction
 from userspace.node.head_table import head_table
 from userspace.node.splice_abi import (
+    Answer,
     Attribute,
     Flag,
     Guard,
@@ -114,6 +115,7 @@ def carried(vpc: bool = False, v6: bool = False, **fields: object) -> tuple[Entr
         Entry("machine", c_uint32(0), PLAIN_MACHINE),
         *GUARD_MAPS,
         Entry("splices", c_uint32(ID), made),
+        Entry("answers", c_uint32(ID), Answer()),
         Entry("splice_ends", made.from_[0], SpliceEnd(id=ID, generation=GENERATION, direction=0)),
     )
     if vpc:

@@ -15,7 +15,8 @@ UP, DOWN = 0, 1
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 NOP, SACK, TIMESTAMPS = 1, 5, 8
 HEAD_MAX, SUMMED = 1024, 1536  # what the kernel reads of a head, and what it sums
-KEPT = 512  # of an answer
+KEPT, MORE = 2560, 1024  # of an answer, and of a segment behind its first
+INTERIM = 512  # how far the end of an interim response is looked for
 LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]{1,9})\r\n")
 
 Option = tuple[int, tuple[int, ...] | bytes]  # SACK and TIMESTAMPS: their 32-bit words
@@ -147,21 +148,27 @@ class Model:
         into, payload = ahead(self.answer, segment.seq), segment.payload
         if self.awaits and 0 <= into < len(payload):
             self._begins(payload if into == 0 else b"", len(payload))
+        elif self.guarded and payload and -into == len(self.said) <= KEPT - MORE:
+            self.said += payload[:MORE]
         if self.guarded and payload and (segment.seq + len(payload) - self.answer - len(self.said)) % 2**32:
             self._ends(segment)
 
     def _begins(self, payload: bytes, length: int) -> None:
-        """An answer begins; an interim one is followed by another."""
+        """An answer begins; an interim one is followed by another, perhaps in the same segment."""
+        self._keep(payload)
+        if self.said[9:12].isdigit() and self.said[9:10] == b"1":
+            blank = self.said[:INTERIM].find(b"\r\n\r\n")
+            skipped = blank + 4 if blank >= 0 else length
+            self.answer, self.said = (self.answer + skipped) % 2**32, b""
+            if skipped == length:
+                return
+            self._keep(payload[skipped:])
+        self.awaits = False
+
+    def _keep(self, payload: bytes) -> None:
         self.said = payload[:KEPT]
         if len(self.said) >= len(b"HTTP/1.1 200"):
             self.mixed |= payload[:6] != b"HTTP/1"
-            if payload[9:10] == b"1":
-                blank = self.said.find(b"\r\n\r\n")
-                skipped = blank + 4 if blank >= 0 else length
-                self.answer, self.said = (self.answer + skipped) % 2**32, b""
-                if skipped == length:
-                    return
-        self.awaits = False
 
     def _ends(self, segment: Segment) -> None:
         """What is not kept as a beginning is as an end, if it is the farthest so far."""

@@ -28,7 +28,7 @@ Step = Callable[[Model, random.Random], Sent]
 WINDOWS = (0, 1, 2, 3, 100, 501, 0x7FFF, 0xFFFF)
 EDGES = (0, 1, 50, 2**31 - 1, 2**31, 2**32 - 40, 2**32 - 1)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-LONG = ANSWER[:-2] + b"X: " + b"x" * 600 + b"\r\n\r\n"
+LONG = ANSWER[:-2] + b"X: " + b"x" * 1200 + b"\r\n\r\n"
 HEADS = (
     HEAD,
     HEAD.replace(b"/a", b"/forbidden"),
@@ -242,8 +242,9 @@ def answer(model: Model, rng: random.Random) -> Sent:
     interim = ANSWER.replace(b"200", b"103")
     said = rng.choice((ANSWER, ANSWER, interim, interim + ANSWER, ANSWER[:5], ANSWER[:12], b"body" * 4, LONG))
     yield DOWN, now(model, DOWN, rng, PSH | ACK, said)
-    if rng.random() < 0.3:
-        yield DOWN, now(model, DOWN, rng, PSH | ACK, rng.choice((ANSWER, b"3\r\nabc\r\n0\r\n\r\n", b"0\r\n\r\n")))
+    while rng.random() < 0.4:
+        more = rng.choice((ANSWER, b"3\r\nabc\r\n0\r\n\r\n", b"0\r\n\r\n", LONG[:1000], LONG))
+        yield DOWN, now(model, DOWN, rng, PSH | ACK, more, by=rng.choice((0, 0, 0, 0, 9)))
     yield UP, now(model, UP, rng)
 
 

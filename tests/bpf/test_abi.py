@@ -73,7 +73,7 @@ def test_every_map_of_the_header_is_known_by_name() -> None:
     text = " ".join(
         word for name in ("maps.h", "splice_maps.h") for word in (SOURCES / "lib" / name).read_text().split()
     )
-    declared = {piece.split(",")[3].strip() for piece in text.split("BPF_TABLE(")[1:]}
+    declared = {piece.split(",")[3].strip() for piece in re.split(r"BPF_(?:F_)?TABLE\(", text)[1:]}
     rings = set(re.findall(r"SPLICE_RING\((?!name)(\w+)|(?<=_table_t )(drop_events) =", text))
     assert declared == set(maps.LAYOUT)
     assert {splice or drop for splice, drop in rings} == set(maps.RINGS)

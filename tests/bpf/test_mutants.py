@@ -172,10 +172,17 @@ MUTANTS = (
         test_splice.test_how_an_answer_begins_and_ends_is_kept,
     ),
     Mutant(
+        "what overtakes an answer's head is taken for it",
+        "splice_count.h",
+        "if (seq != splice->answer + splice->said_len)",
+        "if (ahead(seq, splice->answer + splice->said_len) < 0)",
+        test_splice.test_how_an_answer_begins_and_ends_is_kept,
+    ),
+    Mutant(
         "an interim answer is the answer",
         "splice_count.h",
-        "if (class == 1) {",
-        "if (class == 10) {",
+        "if (status / 100 == 1) {",
+        "if (status / 100 == 10) {",
         test_splice.test_an_interim_response_is_not_the_response,
     ),
     Mutant(

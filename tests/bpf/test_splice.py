@@ -66,6 +66,11 @@ class Machine:
     def splice(self) -> Splice:
         return Splice.from_buffer_copy(self.tables["splices"].get(c_uint32(ID)) or b"")
 
+    @property
+    def said(self) -> bytes:
+        """How the last answer begins, as far as it is kept."""
+        return (self.tables["answers"].get(c_uint32(ID)) or b"")[: self.splice.said_len]
+
     def counts(self) -> SpliceCount:
         total = SpliceCount()
         for share in (SpliceCount.from_buffer_copy(raw) for raw in self.tables["splice_counts"].shares(2)):
@@ -138,34 +143,64 @@ def test_a_response_in_the_packet_of_an_interim_one_is_answer_enough(machine: Ma
     machine.send(from_endpoint(payload=interim + RESPONSE, ack=S_SEQ + len(HEAD)))
     assert not machine.splice.flags & Flag.AWAITS
     assert machine.splice.answer == S_ACK + len(interim)
+    assert machine.said == RESPONSE and list(machine.counts().statuses) == [0, 0, 1, 0, 0, 0]
     together = C_ACK + len(interim + RESPONSE)
     assert machine.refused(from_client(payload=HEAD, seq=C_SEQ + len(HEAD), ack=together)) is None
+
+
+def answered_in(machine: Machine, *parts: bytes, since: int = S_ACK) -> None:
+    """Let the endpoint send this, a segment each."""
+    for part in parts:
+        machine.send(from_endpoint(payload=part, seq=since, ack=S_SEQ + len(HEAD)))
+        since += len(part)
 
 
 def test_how_an_answer_begins_and_ends_is_kept(machine: Machine) -> None:
     machine.carry(kind=Kind.GUARDED)
     machine.send(from_client(payload=HEAD))
-    parts = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n", b"0\r\n", b"\r\n")
-    at = S_ACK
-    for part in parts:
-        machine.send(from_endpoint(payload=part, seq=at, ack=S_SEQ + len(HEAD)))
-        at += len(part)
+    begins = (b"HTTP/1.1 200 OK\r\nTransfer-", b"Encoding: chunked\r\n\r\n", b"5dc\r\n" + bytes(1019))
+    answered_in(machine, *begins[:2], begins[2] + bytes(421), bytes(60) + b"\r\n", b"0\r\n", b"\r\n")
+    assert machine.said == b"".join(begins)
     splice = machine.splice
-    assert bytes(splice.said)[: splice.said_len] == parts[0]
-    assert bytes(splice.last) == b"c\r\n0\r\n\r\n"
+    assert bytes(splice.last) == b"\0\r\n0\r\n\r\n"
     assert (splice.answer, splice.asked_head, splice.mixed) == (S_ACK, 0, 0)
+
+
+def test_a_small_answer_in_pieces_is_kept_whole(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED)
+    machine.send(from_client(payload=HEAD))
+    parts = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n", b"0\r\n", b"\r\n")
+    answered_in(machine, *parts)
+    assert machine.said == b"".join(parts)
 
 
 def test_a_long_answer_is_kept_as_far_as_there_is_room_and_its_end(machine: Machine) -> None:
     machine.carry(kind=Kind.GUARDED)
     machine.send(from_client(payload=HEAD))
-    whole = RESPONSE + bytes(n % 251 for n in range(900))
-    machine.send(from_endpoint(payload=whole, ack=S_SEQ + len(HEAD)))
-    splice = machine.splice
-    assert (bytes(splice.said)[: splice.said_len], bytes(splice.last)) == (whole[:512], whole[-8:])
+    whole = RESPONSE + bytes(n % 251 for n in range(3900))
+    answered_in(machine, whole[:1460], whole[1460:2920], whole[2920:])
+    assert (machine.said, bytes(machine.splice.last)) == (whole[: 1460 + 1024], whole[-8:])
     machine.send(from_client("A", seq=C_SEQ + len(HEAD), ack=C_ACK + len(whole)))
     machine.send(from_client(payload=HEAD, seq=C_SEQ + len(HEAD), ack=C_ACK + len(whole)))
     assert (machine.splice.said_len, bytes(machine.splice.last)) == (0, bytes(8))
+
+
+def test_what_overtakes_the_beginning_of_an_answer_is_not_taken_for_it(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED)
+    machine.send(from_client(payload=HEAD))
+    answered_in(machine, b"\r\n\r\nbody", since=S_ACK + 20)
+    assert machine.said == b""
+    answered_in(machine, b"HTTP/1.1 200 OK\r\nX: ")
+    assert machine.said == b"HTTP/1.1 200 OK\r\nX: "
+
+
+def test_where_nothing_can_be_kept_an_answer_is_carried_all_the_same(machine: Machine) -> None:
+    machine.carry(kind=Kind.GUARDED)
+    machine.tables["answers"].delete(c_uint32(ID))
+    machine.send(from_client(payload=HEAD))
+    answered_in(machine, RESPONSE[:20], RESPONSE[20:])
+    splice = machine.splice
+    assert (splice.said_len, splice.flags & Flag.AWAITS, splice.bytes[1]) == (0, 0, len(RESPONSE))
 
 
 def test_what_answers_no_head_was_pipelined(machine: Machine) -> None:

@@ -27,6 +27,7 @@ from userspace.node import abi, bpf
 from userspace.node.abi import Event
 from userspace.node.ring import Ring
 from userspace.node.splice_abi import Flag, Kind, Splice, SplicedRequest, State
+from userspace.node.splice_ageing import NSEC
 
 __all__ = ["machine"]
 pytestmark = pytest.mark.bpf
@@ -199,6 +200,15 @@ def test_of_bytes_alone_the_end_is_told_with_what_passed(machine: Machine, told:
     (ended,) = (figures(record) for record in told.records())
     assert (ended.number, ended.begun_ns, ended.kind) == (0, 12345, Kind.OPAQUE)
     assert (ended.up, ended.down, ended.answer) == (5, 6, 6)
+
+
+def test_a_tunnel_that_only_goes_up_lasts_until_its_last_packet(machine: Machine, told: Told) -> None:
+    began = time.monotonic_ns() - 5 * NSEC
+    machine.carry(**LOGGED | {"kind": Kind.OPAQUE, "created_ns": began})
+    machine.send(from_client(payload=b"hello"))
+    machine.send(from_client("R", seq=C_SEQ + 5))
+    (ended,) = (figures(record) for record in told.records())
+    assert 4.9 * NSEC < ended.answered_ns - ended.begun_ns < 60 * NSEC
 
 
 def test_a_full_ring_costs_the_line_and_not_the_request(machine: Machine, told: Told) -> None:

@@ -100,7 +100,7 @@ class Both:
             after = [sum(int.from_bytes(raw, "little") for raw in self._drops.shares(n)) for n in WATCHED]
             grown = [reason for reason, a, b in zip(WATCHED, after, before, strict=True) if a != b]
             assert (ran.verdict, grown) == (TC_ACT_SHOT, [verdict])
-        assert remembered(entry) == expected_of(self._model)
+        assert remembered(entry, self._machine.said) == expected_of(self._model)
         if self._model.state == State.BACK != state:
             self._model.may_pass = self._rng.random() < 0.3
             entry.deadline_ns = OVER if self._model.may_pass else FOR_EVER
@@ -135,11 +135,11 @@ ARRAYS = ("end", "acked", "window", "last_ts", "packets", "bytes", "delta")
 NUMBERS = ("head", "requests", "answer")
 
 
-def remembered(entry: Splice) -> dict[str, object]:
+def remembered(entry: Splice, kept: bytes) -> dict[str, object]:
     said: dict[str, object] = {name: list(getattr(entry, name)) for name in ARRAYS}
     said |= {name: getattr(entry, name) for name in NUMBERS}
     said |= {"state": State(entry.state), "back": entry.back, "flags": Flag(entry.flags)}
-    said |= {"said": bytes(entry.said)[: entry.said_len], "last": bytes(entry.last), "mixed": bool(entry.mixed)}
+    said |= {"said": kept, "last": bytes(entry.last), "mixed": bool(entry.mixed)}
     return said | {"mark": (entry.mark_seq, entry.mark_len), "clock": list(entry.clock)}
 
 

@@ -193,7 +193,7 @@ def halts(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("halts")
-@pytest.mark.parametrize("target", ["/length", "/chunked"])
+@pytest.mark.parametrize("target", [target.decode() for target in halting.ANSWERS])
 def test_who_asks_on_in_the_middle_of_an_answer_has_all_of_it_first(lab: Lab, target: str) -> None:
     """It has acknowledged all that there is so far, and the guard gives the request back."""
     unsettled, (first, rest) = "unilb_splice_back_total reason=unsettled", halting.ANSWERS[target.encode()]

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address
 
 be16 = c_uint16.__ctype_be__
 
-ABI_VERSION = 4
+ABI_VERSION = 5
 RING_SIZE = 16381
 DSR_VNI = 1 << 24
 

@@ -1,8 +1,8 @@
 """Has a spliced request been answered to its end? Read, purely, from what the kernel keeps of the answer.
 
 Nobody follows responses that the kernel carries: it would cost each of them what the few have to pay that come back.
-So the kernel keeps how the last one begins, and its last bytes; a client that asks on in the middle of it, having
-acknowledged all that there is so far, is told from one that has it all (RFC 9112 section 6.3).
+So the kernel keeps how the last one begins (`answers`), and its last bytes; a client that asks on in the middle of it,
+having acknowledged all that there is so far, is told from one that has it all (RFC 9112 section 6.3).
 """
 
 import re
@@ -20,22 +20,21 @@ _BODILESS = (b"204", b"304")
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
-def is_whole(splice: Splice, now_ns: int) -> bool:
-    """Return whether nothing of the last answer is still to come, as far as can be told. now_ns: CLOCK_MONOTONIC.
+def is_whole(splice: Splice, said: bytes, now_ns: int) -> bool:
+    """Return whether nothing of the last answer is still to come. said: how it begins. now_ns: CLOCK_MONOTONIC.
 
-    A head that the kernel did not keep whole, longer than ANSWER_BYTES or of several segments, tells nothing: then it
-    is taken for whole, since next to all clients ask only then.
+    Where the head was not kept whole (longer than ANSWER_BYTES, or overtaken by what follows), silence has to tell.
     """
     if not splice.requests:
         return True
     is_quiet = bool(now_ns - splice.answered_ns > QUIET_NS)
     if splice.mixed:  # requests were carried behind one another: which answer that is cannot be told
         return is_quiet
-    said = bytes(splice.said)[: splice.said_len]
+    came = splice.end[1] - splice.answer & _U32
     head, blank, _ = said.partition(b"\r\n\r\n")
     status = _STATUS.match(said)
     if not blank or status is None:
-        return True
+        return is_quiet and len(said) != came  # or else all of it was kept, and it is no head yet
     begun = len(head) + len(blank)
     if splice.asked_head or status[1] in _BODILESS:
         return True
@@ -45,7 +44,6 @@ def is_whole(splice: Splice, now_ns: int) -> bool:
     if length is None:  # it ends with the connection
         return False
     whole = begun + int(length[1])
-    came = splice.end[1] - splice.answer & _U32
     # Beyond 4 GiB the numbers come round; bytes are counted on, those that were repeated too.
     return bool(splice.bytes[1] - splice.bytes_before >= whole and (came - whole & _U32) < 1 << 31)
 

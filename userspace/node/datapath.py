@@ -89,8 +89,8 @@ def programs_of(role: str, hook: str) -> tuple[Program, ...]:
 class Sizes:
     """How many entries each map holds. A session is two flows of about 210 bytes of kernel memory each.
 
-    accounts: VIP ports and VPCs that are counted by themselves, and one more for the rest. A splice takes 952 bytes of
-    `splices`, reserved from the start, and two of `splice_ends`.
+    accounts: VIP ports and VPCs that are counted by themselves, and one more for the rest. A splice takes 440 bytes of
+    `splices`, reserved from the start, two of `splice_ends` and, while there is a guarded one, 2560 of `answers`.
     """
 
     flows: int = 131072
@@ -118,6 +118,7 @@ class Sizes:
             "accounts": self.accounts,
             "splices": self.splices,
             "splice_ends": 2 * self.splices,
+            "answers": self.splices,
             "splice_counts": self.accounts,
             "splice_epochs": self.accounts,
             "guard_paths": self.guard_paths,

@@ -23,12 +23,12 @@ AGAIN_NS = 100_000_000
 """Less than a client lets pass before it repeats (200 ms, Linux)."""
 
 
-def is_settled(splice: Splice, now_ns: int) -> bool:
+def is_settled(splice: Splice, said: bytes, now_ns: int) -> bool:
     """Return whether the client has acknowledged all that the endpoint has sent, and awaits nothing more. What it has
-    not would be lost: nobody could repeat it. now_ns: CLOCK_MONOTONIC."""
+    not would be lost: nobody could repeat it. said, now_ns: as in answer_end.is_whole()."""
     if splice.acked[0] != (splice.end[1] + splice.delta[1]) & _U32 or splice.flags & Flag.AWAITS:
         return False
-    return answer_end.is_whole(splice, now_ns)
+    return answer_end.is_whole(splice, said, now_ns)
 
 
 def restart_of(splice: Splice, event: SpliceEvent, now_ns: int) -> Restart:

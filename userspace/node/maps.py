@@ -28,6 +28,7 @@ LAYOUT: dict[str, tuple[type[Any], type[Any]]] = {
     "drop_watch": (c_uint32, abi.Watch),
     "splice_ends": (abi.Flow, splice_abi.SpliceEnd),
     "splices": (c_uint32, splice_abi.Splice),
+    "answers": (c_uint32, splice_abi.Answer),
     "splice_counts": (c_uint32, splice_abi.SpliceCount),
     "splice_epochs": (c_uint32, c_uint64),
     "guard_key": (c_uint32, splice_abi.GuardKey),

@@ -15,7 +15,7 @@ from userspace.node.daemon_settings import NodeSettings
 from userspace.node.datapath import Sizes
 from userspace.node.forwarding import ForwardingSettings
 from userspace.node.image_cache import CACHE
-from userspace.node.splice_abi import Splice
+from userspace.node.splice_abi import Answer, Splice
 
 TIMEOUTS = tuple(field.name for field in fields(Timeouts))
 
@@ -65,7 +65,10 @@ def add_parser(
             help="default %(default)s",
         )
     path.add_argument(
-        "--max-splices", type=int, default=Sizes().splices, help=f"{sizeof(Splice)} bytes each (default %(default)s)"
+        "--max-splices",
+        type=int,
+        default=Sizes().splices,
+        help=f"{sizeof(Splice)} bytes each, and {sizeof(Answer)} more of a guarded one (default %(default)s)",
     )
     path.add_argument(
         "--max-splice-age",

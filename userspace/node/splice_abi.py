@@ -12,7 +12,7 @@ from userspace.node.abi import Addr, Flow, be16
 STICKY = (None, "valid", "none")
 LATENCY_BUCKETS = 16  # bucket n counts responses within 64 us << n, the last one all others
 SPLICE_EVENT_BYTES = 2048
-ANSWER_BYTES = 512
+ANSWER_BYTES, ANSWER_MORE = 2560, 1024
 
 
 class Guard(Structure):
@@ -103,9 +103,14 @@ class Splice(Structure):
         ("asked_head", c_uint8),
         ("mixed", c_uint8),
         ("asked_at", c_uint32),
-        ("said", c_uint8 * ANSWER_BYTES),
         ("guard", Guard),
     ]
+
+
+class Answer(Structure):
+    """How the last answer of a guarded splice begins: its first Splice.said_len bytes."""
+
+    _fields_ = [("said", c_uint8 * ANSWER_BYTES)]
 
 
 class SplicedRequest(Structure):
@@ -232,6 +237,7 @@ STRUCTS = {
     "guard_key": GuardKey,
     "guard_table": GuardTable,
     "splice_end": SpliceEnd,
+    "answer": Answer,
     "splice": Splice,
     "spliced_request": SplicedRequest,
     "splice_count": SpliceCount,

@@ -15,7 +15,7 @@ from userspace.node.splice_accounts import SpliceAccounts
 from userspace.wire import Message
 
 MAX_LOOKED_UP = 64  # splices in a row; other work comes in between
-MAX_UNTOLD = 4096  # ends that wait while nobody is there to be told, 1.5 KiB each
+MAX_UNTOLD = 4096  # ends that wait while nobody is there to be told, 1 KiB each
 
 
 class SpliceLines:
@@ -27,7 +27,7 @@ class SpliceLines:
         user: str | None,
         ring: Path,
         state: Path,
-        lookup: Callable[[int], Splice],
+        lookup: Callable[[int], tuple[Splice, bytes]],
         accounts: SpliceAccounts,
     ) -> None:
         self._lookup = lookup
@@ -68,8 +68,7 @@ class SpliceLines:
 
     def ended(self, id: int, splice: Splice, why: str) -> None:
         """Pass on that the node has ended a splice: see Splicing.on_end."""
-        raw = b64encode(bytes(splice)).decode()
-        message = {"type": "ended", "id": id, "splice": raw, "why": why, "at_ns": time.monotonic_ns()}
+        message = {"type": "ended", "id": id, "splice": _text(bytes(splice)), "why": why, "at_ns": time.monotonic_ns()}
         if self._child.is_there:
             self._child.send(message)
         elif len(self._untold) < MAX_UNTOLD:
@@ -86,8 +85,13 @@ class SpliceLines:
         if message["type"] == "counted":
             self._living = message["lines"], message["dropped"]
         elif message["type"] == "silent":
-            found = [(id, b64encode(bytes(self._lookup(id))).decode()) for id in message["ids"][:MAX_LOOKED_UP]]
+            looked_up = [(id, *self._lookup(id)) for id in message["ids"][:MAX_LOOKED_UP]]
+            found = [(id, _text(bytes(splice)), _text(said)) for id, splice, said in looked_up]
             self._child.send({"type": "splices", "splices": found})
 
     def _ended(self) -> None:
         self._departed, self._living = (self.lines, self.dropped), (0, 0)
+
+
+def _text(data: bytes) -> str:
+    return b64encode(data).decode()

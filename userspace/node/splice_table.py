@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from userspace.node import abi, bpf, splice_plan
 from userspace.node.abi import Direction
 from userspace.node.maps import Table
-from userspace.node.splice_abi import Flag, Splice, SpliceEnd, State
+from userspace.node.splice_abi import Answer, Flag, Kind, Splice, SpliceEnd, State
 from userspace.node.splice_plan import Tunnel
 from userspace.node.tcp_leg import Leg
 
 NAMES = (
     "splices",
     "splice_ends",
+    "answers",
     "splice_counts",
     "splice_epochs",
     "guard_key",
@@ -47,7 +48,7 @@ class SpliceTable:
     """`tables`: those of a gateway whose datapath has splices."""
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
-        self._splices, self._ends = tables["splices"], tables["splice_ends"]
+        self._splices, self._ends, self._answers = tables["splices"], tables["splice_ends"], tables["answers"]
         self._sessions, self._endpoints = tables["sessions"], tables["endpoints"]
         self.size = self._splices.shape.max_entries - 1
         self._generation: dict[int, int] = {}
@@ -87,6 +88,8 @@ class SpliceTable:
     def write(self, id: int, splice: Splice, session: Session | None) -> None:
         """Make it so, the client's end last: that commits. Raises OSError with nothing of it left."""
         try:
+            if splice.kind == Kind.GUARDED:
+                self._answers.put(c_uint32(id), Answer())
             self.put(id, splice)
             if session is None:
                 self._ends.put(*splice_plan.end_of(id, splice, 1))
@@ -114,6 +117,10 @@ class SpliceTable:
         raw = self._splices.get(c_uint32(id))
         return Splice.from_buffer_copy(raw) if raw else Splice()
 
+    def said(self, id: int, splice: Splice) -> bytes:
+        """Return how the last answer begins, as far as it was kept; see answer_end.py."""
+        return (self._answers.get(c_uint32(id)) or b"")[: splice.said_len]
+
     def detach(self, id: int, splice: Splice) -> None:
         """Take the ends away: from here on their packets are the stack's, or nobody's."""
         for way, flow in enumerate(splice.from_):
@@ -138,6 +145,8 @@ class SpliceTable:
         if left.state == State.CLOSED:  # the datapath has told it
             freed.logged = 0
         self.put(id, freed)
+        if splice.kind == Kind.GUARDED:
+            self._answers.delete(c_uint32(id))
         self._free.append(id)
         return left
 
@@ -152,8 +161,12 @@ class SpliceTable:
 
     def orphans(self) -> int:
         """Delete what names splices that are not there; return how many entries that were."""
-        wanted = {(id, splice.generation) for id, splice in self.living()}
-        removed = 0
+        living = self.living()
+        wanted = {(id, splice.generation) for id, splice in living}
+        guarded = {bytes(c_uint32(id)) for id, splice in living if splice.kind == Kind.GUARDED}
+        kept = b"".join(keys for keys, _, _ in self._answers.chunks())
+        stale = {kept[at : at + 4] for at in range(0, len(kept), 4)} - guarded
+        removed = sum(self._answers.delete(key) for key in stale)
         for key, raw in self._ends.items():
             end = SpliceEnd.from_buffer_copy(raw)
             if (end.id, end.generation) not in wanted:

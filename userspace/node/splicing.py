@@ -84,9 +84,10 @@ class Splicing:
     def epoch(self) -> int:
         return self.guard.epoch
 
-    def lookup(self, id: int) -> Splice:
-        """Return what the kernel has of a splice, or has kept of one that ended."""
-        return self._table.get(id)
+    def lookup(self, id: int) -> tuple[Splice, bytes]:
+        """Return what the kernel has of a splice, or has kept of one that ended, and how its last answer begins."""
+        splice = self._table.get(id)
+        return splice, self._table.said(id, splice)
 
     def in_use(self, account: int) -> bool:
         return any(held.account == account for held in self._held.values())
@@ -225,7 +226,7 @@ class Splicing:
             self._reset(held, "closing")
             return
         now_ns = time.monotonic_ns()
-        if not handing_back.is_settled(splice, now_ns):
+        if not handing_back.is_settled(splice, self._table.said(held.id, splice), now_ns):
             self.back["unsettled"] += 1
             handing_back.hold_on(self._table, held.id, splice, now_ns)
             return

@@ -52,7 +52,7 @@ class Writer:
         self._owners: dict[int, Owner] = {}
         self._lines = Lines(lambda account: self._owners.get(account, NOBODY), log_format)
         self._requests = Requests(self._write)
-        self._answers: list[tuple[int, Splice]] = []
+        self._answers: list[tuple[int, Splice, bytes]] = []
         self._ends: list[tuple[int, Splice, str, int]] = []
         self._decoder = wire.Decoder()
         self._node: socket.socket | None = node
@@ -86,8 +86,8 @@ class Writer:
         if room and len(records) < AT_ONCE:
             for end in ends:
                 self._requests.end(*end)
-            for id, splice in answers:
-                self._requests.settle(id, splice, now_ns)
+            for id, splice, said in answers:
+                self._requests.settle(id, splice, said, now_ns)
             self._ask(now)
         else:
             self._ends[:0] = ends
@@ -158,8 +158,8 @@ class Writer:
             for account, *owner in message["owners"]:
                 self._owners[account] = Owner(*owner)
         elif message["type"] == "splices":
-            for id, raw in message["splices"]:
-                self._answers.append((id, Splice.from_buffer_copy(b64decode(raw))))
+            for id, raw, said in message["splices"]:
+                self._answers.append((id, Splice.from_buffer_copy(b64decode(raw)), b64decode(said)))
         elif message["type"] == "ended":
             splice = Splice.from_buffer_copy(b64decode(message["splice"]))
             self._ends.append((message["id"], splice, message["why"], message["at_ns"]))

@@ -113,16 +113,16 @@ class Requests:
             open.since = now
         return found
 
-    def settle(self, id: int, splice: Splice, now_ns: int) -> None:
+    def settle(self, id: int, splice: Splice, said: bytes, now_ns: int) -> None:
         """Finish a silent request if it is over, by the map's entry. Everything that the ring had when that was read
-        must have been taken. now_ns: CLOCK_MONOTONIC."""
+        must have been taken. said, now_ns: as in answer_end.is_whole()."""
         open = self._open.get(id)
         if open is None:
             return
         if splice.generation != open.generation or splice.requests != open.number:
             del self._open[id]
             self._give_up(open)
-        elif _is_over(splice, now_ns):
+        elif _is_over(splice, said, now_ns):
             del self._open[id]
             self._write(_finished(open.record, figures(splice)))
 
@@ -218,10 +218,10 @@ def figures(splice: Splice) -> Figures:
     )
 
 
-def _is_over(splice: Splice, now_ns: int) -> bool:
+def _is_over(splice: Splice, said: bytes, now_ns: int) -> bool:
     if splice.state in (State.FREE, State.CLOSED, State.BACK):
         return True
     # Bytes that the client has not acknowledged are still on their way, however long that takes.
     arrived = splice.acked[0] == (splice.end[1] + splice.delta[1] & _WORD)
     quiet = now_ns - splice.answered_ns > SILENT * NSEC
-    return bool(arrived and quiet and not splice.flags & Flag.AWAITS) and is_whole(splice, now_ns)
+    return bool(arrived and quiet and not splice.flags & Flag.AWAITS) and is_whole(splice, said, now_ns)

@@ -19,6 +19,7 @@ KINDS = {
     "machine": (ARRAY, 1),
     "splices": (ARRAY, 600),
     "splice_ends": (HASH, 1200),
+    "answers": (HASH, 600),
     "splice_counts": (PERCPU_ARRAY, 4),
     "splice_epochs": (ARRAY, 4),
     "guard_key": (ARRAY, 1),

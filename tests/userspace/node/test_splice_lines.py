@@ -62,7 +62,7 @@ def lines(accounts: SpliceAccounts, monkeypatch: pytest.MonkeyPatch) -> tuple[Sp
     monkeypatch.setattr(module, "Child", FakeChild)
     made = SpliceLines(
         *(Settings(access_log="/var/log/a"), "nobody", Path("/ring"), Path("/state")),
-        lambda id: Splice(generation=id, requests=7),
+        lambda id: (Splice(generation=id, requests=7), b"HTTP/1.1"),
         accounts,
     )
     return made, made._child
@@ -94,9 +94,9 @@ async def test_it_is_answered_what_the_kernel_has_of_silent_splices(
     _, child = lines(accounts, monkeypatch)
     child.says({"type": "silent", "ids": list(range(1, 2 * MAX_LOOKED_UP))})
     (answer,) = child.told
-    assert [id for id, _ in answer["splices"]] == list(range(1, MAX_LOOKED_UP + 1))
+    assert [id for id, *_ in answer["splices"]] == list(range(1, MAX_LOOKED_UP + 1))
     splice = Splice.from_buffer_copy(b64decode(answer["splices"][4][1]))
-    assert (splice.generation, splice.requests) == (5, 7)
+    assert (splice.generation, splice.requests, b64decode(answer["splices"][4][2])) == (5, 7, b"HTTP/1.1")
 
 
 async def test_it_is_told_what_the_node_has_ended_as_soon_as_it_is_there(

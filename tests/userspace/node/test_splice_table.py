@@ -1,7 +1,7 @@
 """Slots and entries: no generation twice, nothing half, nothing of somebody else's removed."""
 
 from collections.abc import Iterator
-from ctypes import c_uint32
+from ctypes import c_uint32, sizeof
 
 import pytest
 
@@ -10,13 +10,16 @@ from tests.userspace.node.splice_maps import splice_maps
 from userspace.node import abi
 from userspace.node.abi import Direction
 from userspace.node.maps import Table
-from userspace.node.splice_abi import Flag, Splice, SpliceEnd, State
+from userspace.node.splice_abi import Answer, Flag, Kind, Splice, SpliceEnd, State
 from userspace.node.splice_table import BLOCK, Session, SpliceTable
 
 pytestmark = pytest.mark.bpf
 UP, DOWN = flow("203.0.113.9", 4210, "10.1.0.11", 80), flow("10.1.0.21", 80, "10.1.0.11", 50000)
 REPLY = flow("192.168.0.10", 80, "198.18.1.1", 6000, vni=10010)
 FORWARD = flow("10.1.0.11", 50000, "100.64.0.1", 80)
+
+
+GUARDED = {"kind": Kind.GUARDED}
 
 
 @pytest.fixture
@@ -87,8 +90,9 @@ def test_what_does_not_fit_leaves_nothing(tables: dict[str, Table]) -> None:
     for key, _ in tables["splice_ends"].items()[:1]:
         tables["splice_ends"].delete(key)
     with pytest.raises(OSError):
-        table.write(1, splice(1), None)  # there is room for one of its ends
+        table.write(1, splice(1, **GUARDED), None)  # there is room for one of its ends
     assert tables["splice_ends"].get(DOWN) is None
+    assert tables["answers"].items() == []
     assert table.get(1).state == State.FREE
 
 
@@ -116,6 +120,35 @@ def test_entries_of_no_splice_go(tables: dict[str, Table]) -> None:
     assert ends(tables) == 2
     assert tables["sessions"].get(FORWARD) is not None
     assert tables["splices"].get(c_uint32(1)) is not None
+
+
+def test_a_guarded_splice_has_room_for_how_an_answer_begins_and_no_other(tables: dict[str, Table]) -> None:
+    table = SpliceTable(tables)
+    made, tunnel = splice(1, said_len=4, **GUARDED), splice(1, kind=Kind.OPAQUE)
+    table.write(1, made, None)
+    table.write(2, tunnel, None)
+    tables["answers"].put(c_uint32(1), Answer.from_buffer_copy(b"HTTP/1.1".ljust(sizeof(Answer))))
+    assert (table.said(1, made), table.said(2, tunnel)) == (b"HTTP", b"")
+    tables["answers"].put(c_uint32(7), Answer())  # of a node that died in between
+    assert table.orphans() == 1
+    assert [key for key, _ in tables["answers"].items()] == [bytes(c_uint32(1))]
+    table.remove(1, made)
+    assert tables["answers"].items() == []
+
+
+def test_a_splice_begins_with_no_answer(tables: dict[str, Table]) -> None:
+    tables["answers"].put(c_uint32(1), Answer.from_buffer_copy(b"HTTP/1.1".ljust(sizeof(Answer))))
+    SpliceTable(tables).write(1, splice(1, **GUARDED), None)
+    assert tables["answers"].get(c_uint32(1)) == bytes(Answer())
+
+
+def test_where_there_is_no_room_for_an_answer_there_is_no_splice(tables: dict[str, Table]) -> None:
+    table = SpliceTable(tables)
+    for id in range(tables["answers"].shape.max_entries):
+        tables["answers"].put(c_uint32(1000 + id), Answer())
+    with pytest.raises(OSError):
+        table.write(1, splice(1, **GUARDED), None)
+    assert (table.get(1).state, ends(tables)) == (State.FREE, 0)
 
 
 def test_what_a_splice_has_counted_stays_until_its_slot_is_used_again(tables: dict[str, Table]) -> None:

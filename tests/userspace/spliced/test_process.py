@@ -105,11 +105,23 @@ def test_the_node_is_asked_about_silent_ones_and_its_word_counts_behind_the_ring
     scene.turn()
     assert {"type": "silent", "ids": [3, 4]} in scene.hears()
     gone = Splice(generation=41, state=State.FREE, requests=1, status=204)
-    scene.says(type="splices", splices=[[id, b64encode(bytes(gone)).decode()] for id in (3, 4)])
+    scene.says(type="splices", splices=[[id, b64encode(bytes(gone)).decode(), ""] for id in (3, 4)])
     # What the ring has by now is older than the node's look: the first has gone on meanwhile.
     scene.turn(record(1, id=3, status=201))
     scene.turn()
     assert [line["status"] for line in scene.lines()] == [201, 204]
+
+
+def test_what_has_come_of_an_answer_says_whether_it_is_over(scene: Scene) -> None:
+    scene.turn(record(0, id=3), record(0, id=4))
+    pauses = Splice(generation=41, state=State.ACTIVE, requests=1, status=200, kind=Kind.GUARDED)
+    told = (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    pauses.acked[0] = pauses.end[1] = pauses.said_len = pauses.bytes[1] = len(told[0])
+    raw = b64encode(bytes(pauses)).decode()
+    splices = [[id, raw, b64encode(said).decode()] for id, said in zip((3, 4), told, strict=True)]
+    scene.says(type="splices", splices=splices)
+    scene.turn()
+    assert (len(scene.lines()), len(scene.left)) == (1, 1)
 
 
 def ended(id: int, kind: Kind, why: str, **fields: int) -> dict[str, Any]:

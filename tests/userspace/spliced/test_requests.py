@@ -129,7 +129,7 @@ def test_one_that_went_back_has_what_was_said_then_when_nobody_knows_more() -> N
     scene = Scene().takes(record(0), back, record(0, OTHER, generation=42))
     assert [(request.head, request.down) for request in scene.finished] == [(HEAD, 100)]
     again = Scene().takes(record(0), back)
-    again.requests.settle(3, entry(generation=42), LATE)
+    again.requests.settle(3, entry(generation=42), b"", LATE)
     assert [(request.head, request.down) for request in again.finished] == [(HEAD, 100)]
     assert (scene.requests.lost, again.requests.lost) == (0, 0)
 
@@ -137,7 +137,7 @@ def test_one_that_went_back_has_what_was_said_then_when_nobody_knows_more() -> N
 def test_one_that_went_back_is_finished_by_the_map_as_any() -> None:
     scene = Scene().takes(record(0), record(1, b"", state=State.BACK, answer=100, down=100))
     assert scene.requests.silent(SILENT, 9) == [3]
-    scene.requests.settle(3, entry(state=State.FREE), LATE)
+    scene.requests.settle(3, entry(state=State.FREE), b"", LATE)
     assert [request.down for request in scene.finished] == [300]
 
 
@@ -171,11 +171,11 @@ def test_who_is_silent_is_asked_about_the_longest_silent_first_and_not_all_the_t
 
 def test_a_silent_one_is_finished_by_the_map_and_once() -> None:
     scene = Scene().takes(record(0))
-    scene.requests.settle(3, entry(), LATE)
+    scene.requests.settle(3, entry(), b"", LATE)
     (only,) = scene.finished
     assert (only.head, only.status, only.up, only.down, only.first_us) == (HEAD, 200, len(HEAD), 300, 1200)
     assert (only.begun_ns, only.answered_ns) == (10 * NSEC, 11 * NSEC)
-    scene.requests.settle(3, entry(), LATE)
+    scene.requests.settle(3, entry(), b"", LATE)
     scene.takes(record(1, OTHER), record(2, b""))
     assert (scene.heads, scene.requests.lost) == ([HEAD, OTHER], 0)
 
@@ -186,7 +186,7 @@ def test_a_silent_one_is_finished_by_the_map_and_once() -> None:
 )
 def test_one_that_is_not_over_stays(fields: dict[str, int]) -> None:
     scene = Scene().takes(record(0))
-    scene.requests.settle(3, entry(**fields), LATE)
+    scene.requests.settle(3, entry(**fields), b"", LATE)
     assert not scene.finished and len(scene.requests) == 1
 
 
@@ -194,7 +194,7 @@ def test_one_whose_answer_is_still_on_its_way_stays() -> None:
     waits = entry()
     waits.acked[0] = 5299
     scene = Scene().takes(record(0))
-    scene.requests.settle(3, waits, LATE)
+    scene.requests.settle(3, waits, b"", LATE)
     assert not scene.finished and len(scene.requests) == 1
 
 
@@ -202,16 +202,15 @@ def test_one_of_whose_answer_more_is_to_come_stays_however_long_that_takes() -> 
     pauses = entry()
     said = b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n"
     pauses.answer, pauses.said_len = 9000, len(said)
-    pauses.said[: len(said)] = said
     scene = Scene().takes(record(0))
-    scene.requests.settle(3, pauses, LATE)
+    scene.requests.settle(3, pauses, said, LATE)
     assert not scene.finished and len(scene.requests) == 1
 
 
 @pytest.mark.parametrize("state", [State.FREE, State.CLOSED, State.BACK])
 def test_one_whose_splice_has_ended_is_over_whatever_came(state: State) -> None:
     scene = Scene().takes(record(0))
-    scene.requests.settle(3, entry(state=state, flags=Flag.AWAITS, status=0), LATE)
+    scene.requests.settle(3, entry(state=state, flags=Flag.AWAITS, status=0), b"", LATE)
     assert [request.flags for request in scene.finished] == [Flag.AWAITS]
 
 
@@ -221,7 +220,7 @@ def test_what_the_node_ends_is_over_at_once_and_for_its_reason() -> None:
     (only,) = scene.finished
     assert (only.head, only.down, only.answered_ns, only.why) == (HEAD, 300, 11 * NSEC, "age")
     scene.requests.end(3, entry(), "age", LATE)
-    scene.requests.settle(3, entry(state=State.FREE), LATE)
+    scene.requests.settle(3, entry(state=State.FREE), b"", LATE)
     assert (scene.heads, scene.requests.lost, len(scene.requests)) == ([HEAD], 0, 0)
 
 
@@ -255,7 +254,7 @@ def test_of_bytes_alone_that_the_node_ends_all_is_told() -> None:
 @pytest.mark.parametrize("fields", [{"generation": 42}, {"requests": 2}])
 def test_one_whose_end_nobody_knows_any_more_is_lost(fields: dict[str, int]) -> None:
     scene = Scene().takes(record(0))
-    scene.requests.settle(3, entry(**fields), LATE)
+    scene.requests.settle(3, entry(**fields), b"", LATE)
     assert (scene.finished, scene.requests.lost, len(scene.requests)) == ([], 1, 0)
 
 
