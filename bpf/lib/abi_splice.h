@@ -166,7 +166,7 @@ struct splice {
 	__u64 last; /* bytes that the endpoint sent, where `answers` has not all of its answer */
 	__u16 said_len;	 /* how much `answers` has of the last one, from number `answer` on */
 	__u8 asked_head; /* the last request's method is HEAD */
-	__u8 mixed;	 /* what came behind a request was no head: it was pipelined */
+	__u8 mixed;	 /* what came behind a request was no head, or may have been none */
 	__u32 asked_at;	 /* end of the way back when the last request was forwarded */
 	struct guard guard;
 };

@@ -16,7 +16,7 @@ FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 NOP, SACK, TIMESTAMPS = 1, 5, 8
 HEAD_MAX, SUMMED = 1024, 1536  # what the kernel reads of a head, and what it sums
 KEPT, MORE = 2560, 1024  # of an answer, and of a segment behind its first
-INTERIM = 512  # how far the end of an interim response is looked for
+INTERIM = 1024  # how far the end of an interim response is looked for
 LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]{1,9})\r\n")
 
 Option = tuple[int, tuple[int, ...] | bytes]  # SACK and TIMESTAMPS: their 32-bit words
@@ -160,8 +160,9 @@ class Model:
             blank = self.said[:INTERIM].find(b"\r\n\r\n")
             skipped = blank + 4 if blank >= 0 else length
             self.answer, self.said = (self.answer + skipped) % 2**32, b""
-            if skipped == length:
+            if skipped == length and (blank >= 0 or length <= INTERIM):
                 return
+            self.mixed |= blank < 0
             self._keep(payload[skipped:])
         self.awaits = False
 

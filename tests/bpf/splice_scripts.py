@@ -239,7 +239,7 @@ def request_again(model: Model, rng: random.Random) -> Sent:
 
 
 def answer(model: Model, rng: random.Random) -> Sent:
-    interim = ANSWER.replace(b"200", b"103")
+    interim = rng.choice((ANSWER, ANSWER, LONG)).replace(b"200", b"103")
     said = rng.choice((ANSWER, ANSWER, interim, interim + ANSWER, ANSWER[:5], ANSWER[:12], b"body" * 4, LONG))
     yield DOWN, now(model, DOWN, rng, PSH | ACK, said)
     while rng.random() < 0.4:

@@ -12,13 +12,34 @@ from scapy.packet import Packet
 
 from tests.bpf import splice_rows
 from tests.bpf.conftest import Datapaths
-from tests.bpf.splice_machine import C_ACK, C_SEQ, HEAD, ID, S_ACK, S_SEQ, carried, from_client, from_endpoint, guard
+from tests.bpf.splice_machine import (
+    C_ACK,
+    C_SEQ,
+    HEAD,
+    ID,
+    PLAIN_MACHINE,
+    S_ACK,
+    S_SEQ,
+    carried,
+    from_client,
+    from_endpoint,
+    guard,
+)
 from tests.packets import TC_ACT_OK, TC_ACT_REDIRECT, TC_ACT_SHOT, Entry, clear, damaged, run
-from userspace.node import bpf
+from userspace.node import abi, bpf
 from userspace.node.abi import DropReason
 from userspace.node.datapath import Datapath
 from userspace.node.ring import Ring
-from userspace.node.splice_abi import Back, EventType, Flag, Kind, Splice, SpliceCount, SpliceEvent, State
+from userspace.node.splice_abi import (
+    Back,
+    EventType,
+    Flag,
+    Kind,
+    Splice,
+    SpliceCount,
+    SpliceEvent,
+    State,
+)
 from userspace.node.splice_ageing import NSEC
 
 pytestmark = pytest.mark.bpf
@@ -144,6 +165,25 @@ def test_a_response_in_the_packet_of_an_interim_one_is_answer_enough(machine: Ma
     assert not machine.splice.flags & Flag.AWAITS
     assert machine.splice.answer == S_ACK + len(interim)
     assert machine.said == RESPONSE and list(machine.counts().statuses) == [0, 0, 1, 0, 0, 0]
+    together = C_ACK + len(interim + RESPONSE)
+    assert machine.refused(from_client(payload=HEAD, seq=C_SEQ + len(HEAD), ack=together)) is None
+
+
+LINKS = b"HTTP/1.1 103 Early Hints\r\n" + b"Link: </style.css>; rel=preload; as=style\r\n" * 20 + b"\r\n"
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_a_long_interim_response_hides_no_answer(machine: Machine, times: int) -> None:
+    """More may stand before the answer in a packet than is looked through: then it is answered all the same."""
+    interim = LINKS[:-2] * times + b"\r\n"
+    wide = abi.Machine.from_buffer_copy(bytes(PLAIN_MACHINE))
+    wide.mtu = 9000
+    machine.carry(Entry("machine", c_uint32(0), wide), kind=Kind.GUARDED)
+    machine.send(from_client(payload=HEAD))
+    machine.send(from_endpoint(payload=interim + RESPONSE, ack=S_SEQ + len(HEAD)))
+    splice = machine.splice
+    assert not splice.flags & Flag.AWAITS
+    assert (machine.said, splice.mixed) == ((RESPONSE, 0) if times == 1 else (b"", 1))
     together = C_ACK + len(interim + RESPONSE)
     assert machine.refused(from_client(payload=HEAD, seq=C_SEQ + len(HEAD), ack=together)) is None
 
