@@ -185,8 +185,7 @@ struct spliced_request {
 	struct addr server; /* whom the client speaks to */
 	__u64 revision;
 	__u64 begun_ns;	   /* when it was forwarded; of an opaque one: when the splice was made */
-	__u64 answered_ns; /* when the last byte of its answer came; of an opaque one: its last
-			      packet */
+	__u64 answered_ns; /* when the last byte of its answer came, of an opaque one: any */
 	__u64 up;	   /* bytes of it, head and body; of an opaque one: of payload */
 	__u64 down;	   /* of payload that came back, repeated or not */
 	__u32 answer;	   /* bytes that came back, modulo 2^32, without what was repeated */
