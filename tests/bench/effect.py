@@ -69,6 +69,7 @@ class Asking:
     @contextmanager
     def kept(self) -> Iterator[http.client.HTTPConnection]:
         connection = http.client.HTTPConnection(*self._address)
+        connection.auto_open = 0  # it would open the next one from our own namespace
         connection.sock = connect(self._lab, "client", self._address)
         try:
             yield connection

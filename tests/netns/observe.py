@@ -125,6 +125,7 @@ def pids(lab: Lab, gateway: str, module: str) -> set[int]:
 def kept(lab: Lab, address: str, timeout: float = 30) -> Iterator[http.client.HTTPConnection]:
     """A connection of the client machine's that stays open from request to request."""
     connection = http.client.HTTPConnection(address, timeout=timeout)
+    connection.auto_open = 0  # it would open the next one from our own namespace
     connection.sock = connect(lab, "client", (address, 80), timeout)
     try:
         yield connection
