@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bpf import splice_rows, test_splice, test_splice_log
+from tests.bpf import splice_rows, test_splice, test_splice_answers, test_splice_log
 from tests.bpf.conftest import SIZES
 from tests.bpf.splice_machine import from_client
 from tests.bpf.test_splice import Machine
@@ -169,21 +169,21 @@ MUTANTS = (
         "splice_count.h",
         "splice->last = bytes;",
         "",
-        test_splice.test_how_an_answer_begins_and_ends_is_kept,
+        test_splice_answers.test_how_an_answer_begins_and_ends_is_kept,
     ),
     Mutant(
         "what overtakes an answer's head is taken for it",
         "splice_count.h",
         "if (seq != splice->answer + splice->said_len)",
         "if (ahead(seq, splice->answer + splice->said_len) < 0)",
-        test_splice.test_how_an_answer_begins_and_ends_is_kept,
+        test_splice_answers.test_how_an_answer_begins_and_ends_is_kept,
     ),
     Mutant(
         "an interim answer is the answer",
         "splice_count.h",
         "if (status / 100 == 1) {",
         "if (status / 100 == 10) {",
-        test_splice.test_an_interim_response_is_not_the_response,
+        test_splice_answers.test_an_interim_response_is_not_the_response,
     ),
     Mutant(
         "what had to carry on comes back at once",
