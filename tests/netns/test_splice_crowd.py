@@ -94,6 +94,13 @@ def kept(lab: Lab, count: int, stack: contextlib.ExitStack) -> list[socket.socke
     return socks
 
 
+def carried(lab: Lab, tunnels: list[socket.socket]) -> None:
+    """Wait until the kernel has all of these, and no others."""
+    # One that the worker did not ask for at its first bytes, as it had 64 open questions, is asked for at its next.
+    assert not broken(tunnels, comes_back)
+    eventually("all tunnels are spliced", lambda: metrics(lab, "gw1").get(OPAQUE, 0) == len(tunnels))
+
+
 def listed(lab: Lab, *options: str) -> list[dict[str, object]]:
     argv = [services.unilb(), "sessions", "--spliced", "--json", "--limit", "5000", *options]
     return [json.loads(line) for line in run(lab, "gw1", argv).stdout.splitlines()]
@@ -130,8 +137,7 @@ def test_two_thousand_connections_outlive_every_process(lab: Lab) -> None:
 def outlive(lab: Lab, stack: contextlib.ExitStack) -> None:
     begun = time.monotonic()
     tunnels = [stack.enter_context(upgraded(lab, GW1, TUNNEL_HOST)) for _ in range(TUNNELS)]
-    assert not broken(tunnels, comes_back)
-    eventually("all tunnels are spliced", lambda: metrics(lab, "gw1").get(OPAQUE, 0) >= TUNNELS)
+    carried(lab, tunnels)
     requests = kept(lab, KEPT, stack)
     made_in = time.monotonic() - begun
 
@@ -178,7 +184,7 @@ def end_by_command(lab: Lab, *which: str) -> str:
 def test_the_gateway_is_replaced_under_load_and_spliced_connections_do_not_notice(lab: Lab) -> None:
     with contextlib.ExitStack() as stack:
         tunnels = [stack.enter_context(upgraded(lab, GW1, TUNNEL_HOST)) for _ in range(UPGRADED)]
-        eventually("all tunnels are spliced", lambda: metrics(lab, "gw1").get(OPAQUE, 0) == UPGRADED)
+        carried(lab, tunnels)
         hammer = Hammer(kept(lab, UPGRADED, stack), HOST)
         thread = threading.Thread(target=hammer.run)
         thread.start()

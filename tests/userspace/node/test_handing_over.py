@@ -193,6 +193,11 @@ def test_a_refused_pair_goes_on_as_it_was(node: Node, reason: str, changes: dict
     assert node.table.take() is not None
 
 
+def test_a_tunnel_is_spliced_while_the_configuration_changes(node: Node) -> None:
+    node.splice(kind=Kind.OPAQUE, guard=Guard(), edition=99)
+    assert node.entries()["splice_ends"] == 2
+
+
 def test_bytes_that_wait_are_not_lost_to_a_splice(node: Node) -> None:
     node.client.sendall(b"pipelined")
     node.from_client.recv(1, socket.MSG_PEEK)

@@ -31,6 +31,7 @@ from userspace.node.toa_peers import ToaPeers
 from userspace.obs import durations
 
 pytestmark = pytest.mark.bpf
+GUARD = {"mask": 5, "hashes": ["0"] * 8, "extra_name": "0", "decision": "9"}
 TAIL = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 AT_NS = 1
 REQUEST = b"GET /other HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -176,7 +177,12 @@ def test_a_splice_is_made_covered_and_leaves_no_socket_of_the_client(place: Regi
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"edition": 9}, "epoch"), ({"tail": -1}, "malformed"), ({"tail": 1 << 30}, "tail"), ({"kind": "x"}, "malformed")],
+    [
+        ({"edition": 9, "kind": "guarded", "guard": GUARD}, "epoch"),
+        ({"tail": -1}, "malformed"),
+        ({"tail": 1 << 30}, "tail"),
+        ({"kind": "x"}, "malformed"),
+    ],
 )
 def test_a_refusal_is_told_and_counted(place: Region, tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     async def acts(scene: Scene) -> None:
