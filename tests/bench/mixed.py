@@ -9,6 +9,8 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from tests.serving import Serving
+
 LARGE = 256 << 10
 MESSAGE = bytes(range(256)) * 8
 PAUSE = 0.002
@@ -23,31 +25,20 @@ class Origin:
         self.port = 0
         self.served = 0
         self.seen: Counter[str] = Counter()
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: Serving | None = None
 
     async def open(self) -> None:
         """Listen; a second time on the same port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=512)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._serving = Serving(self._serve, port=self.port)
+        self.port = await self._serving.start()
 
-    def close(self) -> None:
-        """As a process that is killed: no listener, every connection reset."""
-        if self._server is not None:
-            self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
+    async def close(self) -> None:
+        if self._serving is not None:
+            await self._serving.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
-            while await self._answer(reader, writer):
-                pass
-        except (asyncio.IncompleteReadError, ConnectionError):
+        while await self._answer(reader, writer):
             pass
-        finally:
-            self._writers.discard(writer)
-            writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()

@@ -100,7 +100,7 @@ async def soak(pid: int, port: int, admin_port: int, seconds: float) -> Outcome:
     await asyncio.sleep(2 * IDLE_SECONDS + 1)
     after = descriptors(worker)
     for origin in origins:
-        origin.close()
+        await origin.close()
     return Outcome(load.outcomes, memory, (before, after), turn)
 
 

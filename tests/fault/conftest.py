@@ -15,6 +15,7 @@ from control.store.open import open_store
 from tests.control.admin.conftest import Client, running
 from tests.control.conftest import EtcdServer, shared_etcd, start_etcd
 from tests.ports import unused_port
+from tests.serving import Serving
 from userspace.config.settings import Settings
 from userspace.node.daemon import NodeDaemon
 from userspace.node.daemon_settings import NodeSettings
@@ -140,11 +141,9 @@ async def ask(port: int, path: str) -> int:
 
 
 async def _origin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        await writer.drain()
-    writer.close()
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    await writer.drain()
 
 
 def node_settings(folder: Path, port: int, metrics: int, id: str = "gw") -> NodeSettings:
@@ -186,12 +185,13 @@ async def gateway(url: str, settings: NodeSettings) -> AsyncIterator[NodeDaemon]
 @pytest.fixture
 async def site(start_etcd: Callable[..., EtcdServer], tmp_path: Path) -> AsyncIterator[Site]:
     etcd = await asyncio.to_thread(start_etcd)
-    origin = await asyncio.start_server(_origin, "127.0.0.1", 0)
+    origin = Serving(_origin)
+    await origin.start()
     port, metrics = unused_port(), unused_port()
     control = open_store(etcd.url)
     settings = node_settings(tmp_path / "run", port, metrics)
     async with running(control, tmp_path / "audit.log") as api, gateway(etcd.url, settings) as daemon:
-        made = Site(etcd, api, daemon, port, metrics, origin.sockets[0].getsockname()[1], Traffic(port))
+        made = Site(etcd, api, daemon, port, metrics, origin.port, Traffic(port))
         await made.put("kept")
         await made.in_force("kept")
         asking = asyncio.create_task(made.traffic.run())
@@ -200,5 +200,4 @@ async def site(start_etcd: Callable[..., EtcdServer], tmp_path: Path) -> AsyncIt
         await asyncio.gather(asking, return_exceptions=True)
         assert made.traffic.asked and made.traffic.wrong == []
     await control.close()
-    origin.close()
-    await origin.wait_closed()
+    await origin.stop()

@@ -61,10 +61,10 @@ class Failing(Origin):
         """Begin to fail. Flapping lasts as long as this; the others until `recover`."""
         self.mode = mode
         if mode == "killed":
-            self.close()
+            await self.close()
         elif mode == "half-open":
             # Nobody accepts, and the backlog is full: what is sent to it gets no word back, not even a reset.
-            self.close()
+            await self.close()
             listening = socket.socket()
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(("127.0.0.1", self.port))
@@ -76,7 +76,7 @@ class Failing(Origin):
                 self.held[-1].connect_ex(("127.0.0.1", self.port))
         elif mode == "flapping":
             for _ in range(4):
-                self.close()
+                await self.close()
                 await asyncio.sleep(0.15)
                 await self.open()
                 await asyncio.sleep(0.15)
@@ -190,7 +190,7 @@ async def test_no_request_is_lost_that_could_be_sent_again_and_none_sent_twice_t
     seen: Counter[str] = Counter()
     for origin in origins:
         seen.update(origin.seen)
-        origin.close()
+        await origin.close()
     twice = [name for name, count in seen.items() if count > 1]
     assert [name for name in twice if name.startswith("post")] == []
     assert 0 < len(twice) < 200  # some GETs were: that is what saved them

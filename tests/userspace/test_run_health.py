@@ -14,6 +14,7 @@ from typing import Any, Self
 import pytest
 
 from tests.said import SAID
+from tests.serving import Serving
 from tests.userspace.health.endpoints import closed_port
 from tests.userspace.health.name_server import A, address, name_server
 from tests.userspace.test_run import data_dir, ports, put, running
@@ -36,33 +37,25 @@ class Origin:
     host: str = "127.0.0.1"
     is_hung: bool = False
     served: int = 0
-    server: asyncio.Server | None = None
-    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    serving: Serving | None = None
 
     async def start(self) -> Self:
-        self.server = await asyncio.start_server(self._serve, self.host, self.port)
-        self.port = self.server.sockets[0].getsockname()[1]
+        self.serving = Serving(self._serve, self.host, self.port)
+        self.port = await self.serving.start()
         return self
 
-    def kill(self) -> None:
-        """As a process that dies: no listener, and every connection reset."""
-        assert self.server is not None
-        self.server.close()
-        for writer in self.writers:
-            writer.transport.abort()
+    async def kill(self) -> None:
+        assert self.serving is not None
+        await self.serving.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.add(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                if self.is_hung:
-                    await reader.read()
-                    break
-                self.served += b"/health" not in head
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        self.writers.discard(writer)
-        writer.close()
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if self.is_hung:
+                await reader.read()
+                break
+            self.served += b"/health" not in head
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
 @pytest.fixture
@@ -70,8 +63,7 @@ async def origins() -> AsyncIterator[list[Origin]]:
     found = [await Origin().start() for _ in range(3)]
     yield found
     for origin in found:
-        origin.kill()
-    await asyncio.sleep(0.01)
+        await origin.kill()
 
 
 @dataclass
@@ -175,7 +167,7 @@ async def test_clients_hardly_notice_endpoints_that_die_or_hang(
         await asyncio.sleep(1.1)  # what an upstream's first traffic meets does not count yet
 
         load.mark()
-        dying.kill()
+        await dying.kill()
         async with asyncio.timeout(10):
             while (await statuses_of(control))[dying.port] != "unhealthy":
                 await asyncio.sleep(0.01)

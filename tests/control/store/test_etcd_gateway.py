@@ -11,6 +11,7 @@ from control.store.base import Compare, Put, StoreUnavailable
 from control.store.etcd_gateway import EtcdRefused, EtcdSettings, Gateway
 from control.store.open import etcd_settings, open_store
 from tests.control.conftest import EtcdServer
+from tests.serving import Serving
 
 Start = Callable[..., EtcdServer]
 PREFIX = "/unilb/t/"
@@ -102,17 +103,13 @@ class Stub:
     def __init__(self, answer: bytes | None) -> None:
         self._answer = answer
         self.requests = 0
-        self._server: asyncio.Server | None = None
+        self._serving = Serving(self._serve)
 
     async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        return f"http://{host}:{port}"
+        return f"http://127.0.0.1:{await self._serving.start()}"
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
+        await self._serving.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -121,7 +118,6 @@ class Stub:
             writer.write(self._answer)
         else:
             await reader.read()
-        writer.close()
 
 
 def http(body: bytes, status: int = 200) -> bytes:

@@ -4,10 +4,10 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from tests.serving import Serve, Serving
 
 
 def answering(answer: bytes, asked: list[bytes] | None = None) -> Serve:
@@ -38,26 +38,11 @@ async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 @asynccontextmanager
 async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serve on a port of loopback until the block ends; yield the port."""
-    open_now: set[asyncio.StreamWriter] = set()
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_now.add(writer)
-        try:
-            await serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            open_now.discard(writer)
-            writer.close()
-
-    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=tls)
+    serving = Serving(serve, tls=tls)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield await serving.start()
     finally:
-        server.close()
-        for writer in list(open_now):
-            writer.transport.abort()
-        await asyncio.sleep(0)
+        await serving.stop()
 
 
 def closed_port() -> int:

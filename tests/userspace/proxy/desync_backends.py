@@ -12,6 +12,7 @@ import h11
 from aiohttp import web
 
 from tests.ports import unused_port
+from tests.serving import Serving
 
 Seen = Callable[[], list[str]]
 """The targets of all requests so far, in the order they came; GARBAGE for what was none."""
@@ -106,14 +107,12 @@ async def h11_server(folder: Path) -> AsyncIterator[tuple[str, Seen]]:
         except h11.RemoteProtocolError as error:
             if "incomplete" not in str(error) and "peer" not in str(error):
                 seen.append(GARBAGE)
-        except (h11.LocalProtocolError, ConnectionError):
+        except h11.LocalProtocolError:
             pass
-        finally:
-            writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", lambda: seen
-    server.close()
+    serving = Serving(serve)
+    yield f"127.0.0.1:{await serving.start()}", lambda: seen
+    await serving.stop()
 
 
 @asynccontextmanager

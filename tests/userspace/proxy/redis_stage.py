@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from tests.serving import Serving
 from userspace.plugins.counting import SINGLE, Answer, Script, Servers
 from userspace.proxy.naming import Naming
 from userspace.proxy.redis_counts import RedisCounts
@@ -43,18 +44,16 @@ class Silent:
 
     def __init__(self, *sayings: bytes) -> None:
         self._sayings = list(sayings)
+        self._serving = Serving(self._serve)
         self.heard = 0
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heard += 1
         while await reader.read(4096):
             writer.write(self._sayings.pop(0) if self._sayings else b"")
-        writer.close()
 
     async def start(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return await self._serving.start()
 
-    def stop(self) -> None:
-        self._server.close()
+    async def stop(self) -> None:
+        await self._serving.stop()

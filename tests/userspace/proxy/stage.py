@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 import orjson
 
+from tests.serving import Serving
 from userspace.config.compile_routing import Router
 from userspace.config.settings import Settings
 from userspace.config.snapshot import EMPTY, apply
@@ -96,18 +98,14 @@ class Endpoint:
         self.port = 0
         self.speakers: list[Speaker] = []
         self.failures: list[BaseException] = []
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: Serving | None = None
 
-    async def open(self) -> str:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+    async def open(self, tls: ssl.SSLContext | None = None) -> str:
+        self._serving = Serving(self._connected, tls=tls)
+        self.port = await self._serving.start()
         return f"127.0.0.1:{self.port}"
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         speaker = Speaker(reader, writer)
         self.accepted += 1
         self.speakers.append(speaker)
@@ -117,18 +115,10 @@ class Endpoint:
             pass
         except Exception as error:
             self.failures.append(error)
-        except asyncio.CancelledError:
-            speaker.reset()
-        finally:
-            self._tasks.discard(task)
-            speaker.writer.close()
 
     async def close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._server is not None:
-            self._server.close()
+        if self._serving is not None:
+            await self._serving.stop()
         assert not self.failures, self.failures
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.control.certificates import authority
+from tests.serving import Serving
 from userspace.plugins.jobs import Attempts, DatagramJob, FileJob, HttpJob, StreamJob
 from userspace.proxy import outbox as module
 from userspace.proxy.naming import Naming
@@ -23,16 +24,13 @@ class Server:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.got.append(await reader.readuntil(b"."))
         writer.write(self.answers.pop(0) if self.answers else b"")
-        writer.close()
 
     async def start(self, context: ssl.SSLContext | None = None) -> int:
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=context)
-        port: int = self.server.sockets[0].getsockname()[1]
-        return port
+        self.serving = Serving(self.serve, tls=context)
+        return await self.serving.start()
 
     async def stop(self) -> None:
-        self.server.close()
-        await asyncio.sleep(0.01)  # connections that are closing must be gone before the loop
+        await self.serving.stop()
 
 
 def outbox(told: list[str] | None = None, authorities: str = "", **names: tuple[str, ...]) -> Outbox:

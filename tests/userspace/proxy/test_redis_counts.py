@@ -126,7 +126,7 @@ async def test_who_asks_a_server_that_hangs_waits_for_the_timeout_alone(monkeypa
     assert silent.heard == 1 and "TimeoutError: no answer in time" in asker.told[0]
     assert await asker.ask(servers) is None and asker.counts.refused == 1
     await asker.close()
-    silent.stop()
+    await silent.stop()
 
 
 async def test_who_waited_as_long_as_an_answer_may_take_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ async def test_who_waited_as_long_as_an_answer_may_take_gets_none(monkeypatch: p
     assert await asyncio.gather(first, second) == [[1], None]
     assert "TimeoutError: too many were before it" in asker.told[0]
     await asker.close()
-    silent.stop()
+    await silent.stop()
 
 
 async def test_there_is_room_for_so_many_questions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ async def test_there_is_room_for_so_many_questions(monkeypatch: pytest.MonkeyPat
     assert asker.counts.waiting == 2 and asker.counts.refused == 3
     assert await asyncio.gather(*answers) == [None] * 5
     await asker.close()
-    silent.stop()
+    await silent.stop()
 
 
 async def test_there_is_room_for_so_many_servers(monkeypatch: pytest.MonkeyPatch, server: RedisServer) -> None:
@@ -187,7 +187,7 @@ async def test_a_question_that_hangs_at_the_end_is_let_go() -> None:
     answer = asker.put(at(await silent.start(), timeout=60))
     await asker.counts.close(0.01)
     assert await asyncio.wait_for(answer, 20) is None
-    silent.stop()
+    await silent.stop()
 
 
 async def test_in_a_cluster_a_key_is_followed_and_a_node_that_dies_takes_its_own_keys_alone(folder: Path) -> None:

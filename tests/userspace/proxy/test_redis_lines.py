@@ -46,7 +46,7 @@ async def answers_of(*sayings: bytes, questions: int = 1, is_let_in: bool = Fals
     line = await line_to(at(await silent.start()))
     answers = await line.ask([question(is_let_in=is_let_in) for _ in range(questions)])
     await line.close()
-    silent.stop()
+    await silent.stop()
     return answers, line
 
 
@@ -125,7 +125,7 @@ async def test_a_node_that_does_not_know_its_own_name_is_the_one_that_was_asked(
     line = await line_to(at(await silent.start()))
     assert await line.slots() == [(0, 9, ("", 7000))]
     await line.close()
-    silent.stop()
+    await silent.stop()
 
 
 async def test_tls_asks_for_the_name_and_verifies_it_where_it_is_told_to(folder: Path) -> None:

@@ -29,13 +29,11 @@ class TlsEndpoint(Endpoint):
         self.resumed: list[bool] = []
         self.context.sni_callback = lambda tls, name, context: self.names.append(name)
 
-    async def open(self) -> str:
+    async def open(self, tls: ssl.SSLContext | None = None) -> str:
         file = Path(self.folder) / "endpoint.pem"
         file.write_text(self.pem)
         self.context.load_cert_chain(file)
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self.context)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return f"127.0.0.1:{self.port}"
+        return await super().open(tls or self.context)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.resumed.append(writer.get_extra_info("ssl_object").session_reused)
