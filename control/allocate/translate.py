@@ -6,13 +6,13 @@ from typing import Any
 from control.model.addresses import as_host, of_host
 from control.model.errors import ModelError
 from control.model.fields import ID, text_of_id
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 from control.model.upstream import Upstream, node_entries
 from control.model.vpc import Vpc
 
 Doc = dict[str, Any]
 
-_check_vpc_id = compile_schema({"type": "object", "properties": {"vpc_id": ID}})
+_check_vpc_id = on_demand({"type": "object", "properties": {"vpc_id": ID}})
 
 
 def split_vpc_id(doc: Doc) -> tuple[Doc, str | None]:

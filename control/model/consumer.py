@@ -7,7 +7,7 @@ from typing import Any, Self
 from control.model.errors import ModelError
 from control.model.fields import DESC, ID, LABELS, PLUGINS, TIMESTAMP, optional_id
 from control.model.plugins import check_plugins
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 USERNAME = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[a-zA-Z0-9_\\-]+$"}
 SCHEMA = {
@@ -26,7 +26,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 def check_consumer(doc: object) -> None:

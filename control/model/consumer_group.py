@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from control.model.fields import COMMON, PLUGINS, text_of_id
 from control.model.plugins import check_plugins
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 SCHEMA = {
     "type": "object",
@@ -15,7 +15,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 def check_consumer_group(doc: object) -> None:

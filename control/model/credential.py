@@ -7,7 +7,7 @@ from typing import Any, Self
 from control.model.consumer import check_consumer_plugins
 from control.model.errors import ModelError
 from control.model.fields import COMMON, ID, PLUGINS
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 # What an authentication plugin knows a consumer by: of two consumers, no two values may be equal.
 IDENTITIES = {
@@ -36,7 +36,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 def check_credential(doc: object) -> None:

@@ -5,7 +5,7 @@ from typing import Self
 
 from control.model.addresses import IPV4, unicast
 from control.model.fields import COMMON, ID, text_of_id
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 SCHEMA = {
     "type": "object",
@@ -13,7 +13,7 @@ SCHEMA = {
     "required": ["vip"],
     "additionalProperties": False,
 }
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

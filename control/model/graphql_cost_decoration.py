@@ -1,7 +1,7 @@
 """GraphQL cost decoration: what a field costs where graphql-limit-count counts. It stands below its service."""
 
 from control.model.fields import COMMON, ID
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 from control.model.terms import items, number, text
 
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
@@ -23,7 +23,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 def check_decoration(doc: object) -> None:

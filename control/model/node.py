@@ -5,7 +5,7 @@ from typing import Self
 
 from control.model.addresses import ADDRESS, IPV4, bad_field, unicast, unicast_any
 from control.model.fields import COMMON, text_of_id
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 MAX_LADDRS = 256
 _LOCAL_PORT = {"type": "integer", "minimum": 1024, "maximum": 65535}
@@ -26,7 +26,7 @@ SCHEMA = {
     "required": ["role", "zone", "address"],
     "additionalProperties": False,
 }
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

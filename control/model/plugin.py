@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol
 
 from control.model.expr import check_expression
-from control.model.schema import Check, Schema, compile_schema
+from control.model.schema import Check, Schema, on_demand
 
 # Where a configuration stands: on a route or what merges into one, on a consumer, on a stream route, in the metadata.
 Kind = Literal["route", "consumer", "stream", "metadata"]
@@ -69,7 +69,7 @@ class Plugin:
 
 
 def load(module: ModuleType) -> Plugin:
-    """Read a plugin's module. Raises ValueError for a schema that cannot be checked."""
+    """Read a plugin's module."""
     names: dict[str, Kind] = {
         "SCHEMA": "route",
         "CONSUMER_SCHEMA": "consumer",
@@ -79,7 +79,7 @@ def load(module: ModuleType) -> Plugin:
     own: dict[Kind, Schema] = {kind: getattr(module, name) for name, kind in names.items() if hasattr(module, name)}
     schemas = {kind: _with_meta(schema) if kind in ("route", "stream") else schema for kind, schema in own.items()}
     checks = {
-        kind: compile_schema(schema if kind == "metadata" else _with_meta(schema), references=True)
+        kind: on_demand(schema if kind == "metadata" else _with_meta(schema), references=True)
         for kind, schema in own.items()
     }
     if "route" in checks:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from control.model.errors import ModelError
 from control.model.fields import COMMON
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 SCHEMA = {
     "type": "object",
@@ -16,7 +16,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 _SKIP = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
 _TOKEN = re.compile(
     r"""[A-Za-z_][A-Za-z0-9_.]* | \.[A-Za-z_][A-Za-z0-9_.]* | -?[0-9][0-9A-Za-z_.+-]*

@@ -24,7 +24,7 @@ from control.model.fields import (
 )
 from control.model.lua import check_function, check_script
 from control.model.plugins import check_plugins, is_disabled
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 from control.model.splice import SPLICE
 from control.model.sticky import Sticky
 from control.model.upstream import Timeout, Upstream
@@ -82,7 +82,7 @@ SCHEMA = {
     "not": {"anyOf": [{"required": ["script", "plugins"]}, {"required": ["script", "plugin_config_id"]}]},
     "additionalProperties": False,
 }
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

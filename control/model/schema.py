@@ -38,6 +38,20 @@ _KEYWORDS = {
 }
 # A string that starts so stands for a value that gateways fetch: whatever a schema says, it is accepted.
 _REFERENCES = ("$secret://", "$env://", "$ENV://")
+_SIZES: tuple[tuple[str, type[Any], Callable[[Any, int], bool], str], ...] = (
+    ("minProperties", dict, lambda v, n: len(v) < n, "expect object to have at least {0} properties"),
+    ("maxProperties", dict, lambda v, n: len(v) > n, "expect object to have at most {0} properties"),
+    ("minItems", list, lambda v, n: len(v) < n, "expect array to have at least {0} items"),
+    ("maxItems", list, lambda v, n: len(v) > n, "expect array to have at most {0} items"),
+    ("minLength", str, lambda v, n: len(v) < n, "string too short, expected at least {0}, got {1}"),
+    ("maxLength", str, lambda v, n: len(v) > n, "string too long, expected at most {0}, got {1}"),
+)
+_BOUNDS: tuple[tuple[str, Callable[[Any, Any], bool], str], ...] = (
+    ("minimum", lambda v, n: v < n, "to be at least"),
+    ("exclusiveMinimum", lambda v, n: v <= n, "to be greater than"),
+    ("maximum", lambda v, n: v > n, "to be at most"),
+    ("exclusiveMaximum", lambda v, n: v >= n, "to be smaller than"),
+)
 
 
 def check_configuration(check: Check, doc: object) -> None:
@@ -78,6 +92,19 @@ def compile_schema(schema: Schema, references: bool = False) -> Check:
             if error is not None:
                 return error
         return None
+
+    return run
+
+
+def on_demand(schema: Schema, references: bool = False) -> Check:
+    """Return a Check that is compiled when it is asked first: of two hundred, a process needs a few."""
+    compiled: Check | None = None
+
+    def run(value: Any) -> str | None:
+        nonlocal compiled
+        if compiled is None:
+            compiled = compile_schema(schema, references)
+        return compiled(value)
 
     return run
 
@@ -170,19 +197,10 @@ def _other_properties(schema: Schema, compile: Compile) -> list[Check]:
 
 
 def _sizes(schema: Schema, compile: Compile) -> list[Check]:
-    bounds: list[tuple[str, type[Any], Callable[[Any, int], bool], str]] = [
-        ("minProperties", dict, lambda v, n: len(v) < n, "expect object to have at least {0} properties"),
-        ("maxProperties", dict, lambda v, n: len(v) > n, "expect object to have at most {0} properties"),
-        ("minItems", list, lambda v, n: len(v) < n, "expect array to have at least {0} items"),
-        ("maxItems", list, lambda v, n: len(v) > n, "expect array to have at most {0} items"),
-        ("minLength", str, lambda v, n: len(v) < n, "string too short, expected at least {0}, got {1}"),
-        ("maxLength", str, lambda v, n: len(v) > n, "string too long, expected at most {0}, got {1}"),
-    ]
-
     def bound(kind: type[Any], is_wrong: Callable[[Any, int], bool], limit: int, text: str) -> Check:
         return lambda v: text.format(limit, len(v)) if isinstance(v, kind) and is_wrong(v, limit) else None
 
-    return [bound(kind, wrong, schema[word], text) for word, kind, wrong, text in bounds if word in schema]
+    return [bound(kind, wrong, schema[word], text) for word, kind, wrong, text in _SIZES if word in schema]
 
 
 def _items(schema: Schema, compile: Compile) -> list[Check]:
@@ -255,18 +273,12 @@ def _string(schema: Schema, compile: Compile) -> list[Check]:
 
 
 def _range(schema: Schema, compile: Compile) -> list[Check]:
-    bounds: list[tuple[str, Callable[[Any, Any], bool], str]] = [
-        ("minimum", lambda v, n: v < n, "to be at least"),
-        ("exclusiveMinimum", lambda v, n: v <= n, "to be greater than"),
-        ("maximum", lambda v, n: v > n, "to be at most"),
-        ("exclusiveMaximum", lambda v, n: v >= n, "to be smaller than"),
-    ]
     is_number = _IS_TYPE["number"]
 
     def bound(is_wrong: Callable[[Any, Any], bool], limit: float, text: str) -> Check:
         return lambda v: f"expected {number(v)} {text} {number(limit)}" if is_number(v) and is_wrong(v, limit) else None
 
-    return [bound(is_wrong, schema[word], text) for word, is_wrong, text in bounds if word in schema]
+    return [bound(is_wrong, schema[word], text) for word, is_wrong, text in _BOUNDS if word in schema]
 
 
 def _values(schema: Schema, compile: Compile) -> list[Check]:

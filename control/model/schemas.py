@@ -19,7 +19,7 @@ from control.model import (
     stream_route,
     upstream,
 )
-from control.model.schema import Check, Schema, compile_schema
+from control.model.schema import Check, Schema, on_demand
 
 # The plugins that a gateway has, as it reads them from the store.
 PLUGINS: Schema = {
@@ -57,6 +57,6 @@ SCHEMAS: Mapping[str, Schema] = {
 _SECRET: Mapping[str, Any] = {"anyOf": list(secret.SCHEMAS.values())}
 # By collection, the word that paths use.
 CHECKS: Mapping[str, Check] = {
-    **{f"{kind}s": compile_schema(schema, references=True) for kind, schema in RESOURCES.items()},
-    "secrets": compile_schema(_SECRET, references=True),
+    **{f"{kind}s": on_demand(schema, references=True) for kind, schema in RESOURCES.items()},
+    "secrets": on_demand(_SECRET, references=True),
 }

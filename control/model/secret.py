@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from control.model.errors import ModelError
-from control.model.schema import Schema, check_configuration, compile_schema
+from control.model.schema import Schema, check_configuration, on_demand
 
 _TEXT = {"type": "string"}
 _URL = {"type": "string", "pattern": "^[^\\/]+:\\/\\/([\\da-zA-Z.-]+|\\[[\\da-fA-F:]+\\])(:\\d+)?"}
@@ -45,7 +45,7 @@ GCP = {
 }
 SCHEMAS: Mapping[str, Schema] = {"vault": VAULT, "aws": AWS, "gcp": GCP}
 
-_CHECKS = {manager: compile_schema(schema, references=True) for manager, schema in SCHEMAS.items()}
+_CHECKS = {manager: on_demand(schema, references=True) for manager, schema in SCHEMAS.items()}
 
 
 def check_secret(doc: object, manager: str) -> None:

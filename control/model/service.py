@@ -8,7 +8,7 @@ from control.model import upstream
 from control.model.fields import COMMON, HOST, ID, PLUGINS, SCRIPT, optional_id, text_of_id
 from control.model.lua import check_script
 from control.model.plugins import check_plugins
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 from control.model.splice import SPLICE
 from control.model.upstream import Upstream
 
@@ -27,7 +27,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Self
 from control.model.errors import ModelError
 from control.model.fields import CERTIFICATE, DESC, HOST, ID, LABELS, MAX_INTEGER, PRIVATE_KEY, TIMESTAMP, text_of_id
 from control.model.pem import check_pair
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 # Never shown, whoever asks.
 HIDDEN = ("key", "keys")
@@ -62,7 +62,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-_check = compile_schema(SCHEMA, references=True)
+_check = on_demand(SCHEMA, references=True)
 _REFERENCES = ("$secret://", "$env://", "$ENV://")
 DEFAULT_DEPTH = 1
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
 from control.model.errors import ModelError
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 # The words of each mode, beside when_down and when_drained.
 _COOKIE: Final = frozenset({"cookie", "path", "domain", "ttl", "secure", "http_only", "same_site"})
@@ -54,7 +54,7 @@ _KEYS_SCHEMA = {
     "required": ["current"],
     "additionalProperties": False,
 }
-_check_keys = compile_schema(_KEYS_SCHEMA)
+_check_keys = on_demand(_KEYS_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

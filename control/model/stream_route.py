@@ -8,7 +8,7 @@ from control.model import upstream
 from control.model.errors import ModelError
 from control.model.fields import COMMON, HOST, ID, IP, PLUGINS, PORT, optional_id, text_of_id
 from control.model.plugins import check_plugins
-from control.model.schema import Schema, check_configuration, compile_schema
+from control.model.schema import Schema, check_configuration, on_demand
 from control.model.splice import SPLICE
 from control.model.upstream import Upstream
 
@@ -109,8 +109,8 @@ class StreamRoute:
         )
 
 
-_check = compile_schema(SCHEMA)
-_CHECK_PROTOCOL = {name: compile_schema(schema) for name, schema in PROTOCOLS.items()}
+_check = on_demand(SCHEMA)
+_CHECK_PROTOCOL = {name: on_demand(schema) for name, schema in PROTOCOLS.items()}
 
 
 def check_stream_route(doc: object) -> None:

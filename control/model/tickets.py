@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from control.model.errors import ModelError
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 SECRET_BYTES = 32
 
@@ -21,7 +21,7 @@ _SCHEMA = {
     "required": ["current", "since"],
     "additionalProperties": False,
 }
-_check = compile_schema(_SCHEMA)
+_check = on_demand(_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -13,7 +13,7 @@ from control.model.fields import COMMON, HOST, ID, PORT, TIMEOUT, text_of_id
 from control.model.health import SCHEMA as CHECKS
 from control.model.health import Checks
 from control.model.protection import LIMITS, PROXY_PROTOCOL, RETRY_BUDGET, RetryBudget, UpstreamLimits
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 from control.model.upstream_tls import SCHEMA as TLS
 from control.model.upstream_tls import UpstreamTls
 
@@ -86,14 +86,14 @@ _VARIABLE = {
     "|mqtt_client_id)|arg_[0-9a-zA-z_-]+)$",
 }
 
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 _CHECK_KEY = {
-    "vars": compile_schema(_VARIABLE),
-    "header": compile_schema(_NAME_OF_FIELD),
-    "cookie": compile_schema(_NAME_OF_FIELD),
-    "vars_combinations": compile_schema({"type": "string"}),
+    "vars": on_demand(_VARIABLE),
+    "header": on_demand(_NAME_OF_FIELD),
+    "cookie": on_demand(_NAME_OF_FIELD),
+    "vars_combinations": on_demand({"type": "string"}),
 }
-_check_vpc_id = compile_schema({"type": "object", "properties": {"vpc_id": ID, "vpc_ip": ADDRESS}})
+_check_vpc_id = on_demand({"type": "object", "properties": {"vpc_id": ID, "vpc_ip": ADDRESS}})
 _HOST_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]+))?\Z")
 _NAME = re.compile(r"(?!-)[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*\.?\Z")
 _DOTTED = re.compile(r"[0-9.]+\Z")

@@ -7,7 +7,7 @@ from typing import Any, Self
 from control.model.addresses import ADDRESS, bad_field, unicast_any
 from control.model.balancing import PANIC_THRESHOLD
 from control.model.fields import COMMON, ID, PORT, text_of_id
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 MAX_TARGETS = 1024
 STATES = ("up", "drain", "down")
@@ -53,7 +53,7 @@ SCHEMA = {
     "required": ["port", "targets"],
     "additionalProperties": False,
 }
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from control.model.addresses import ADDRESS, bad_field, is_usable, network, unicast_any, unicast_mac
 from control.model.fields import COMMON, text_of_id
-from control.model.schema import check_configuration, compile_schema
+from control.model.schema import check_configuration, on_demand
 
 # 4,000 ownership records may change in one transaction of the store; a PUT can replace every endpoint.
 MAX_ENDPOINTS = 2000
@@ -37,7 +37,7 @@ SCHEMA = {
     "required": ["vni", "cidr"],
     "additionalProperties": False,
 }
-_check = compile_schema(SCHEMA)
+_check = on_demand(SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

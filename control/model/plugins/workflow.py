@@ -3,7 +3,7 @@
 from control.model.expr import check_expression
 from control.model.parts.checks import Conf
 from control.model.plugin import Plugins
-from control.model.schema import compile_schema
+from control.model.schema import on_demand
 from control.model.terms import integer, items, record
 
 NAME = "workflow"
@@ -24,7 +24,7 @@ SCHEMA = record(
     },
     ["rules"],
 )
-_check_return = compile_schema(record({"code": integer(100, 599)}, ["code"]))
+_check_return = on_demand(record({"code": integer(100, 599)}, ["code"]))
 _LIMITS = ("limit-conn", "limit-count", "limit-req")
 
 

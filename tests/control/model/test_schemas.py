@@ -7,6 +7,8 @@ from control.model.schemas import CHECKS, RESOURCES, SCHEMAS
 def test_every_schema_can_be_checked() -> None:
     for schema in SCHEMAS.values():
         compile_schema(schema)
+    for check in CHECKS.values():
+        check({})
 
 
 def test_every_resource_has_a_check_under_its_collections_name() -> None:
