@@ -57,6 +57,8 @@ $(BIN)/.installed: .requirements.lock pyproject.toml Makefile
 	@echo "setup: installing Python packages from .requirements.lock"
 	@$(BIN)/pip install -q --disable-pip-version-check -r .requirements.lock
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# Now, by who may write here: workers may not, and every one of them would compile what it imports.
+	@$(BIN)/python -m compileall -q control userspace
 	@ln -sfn /usr/lib/python3/dist-packages/bcc $$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/bcc
 	@touch $@
 	@echo "setup: done"

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests [PYTEST-OPTION ...]
 
-`together`: what is content with a share of the machine, in two processes, each file in one of them. Then at the same
+`together`: what is content with a share of the machine, in three processes, each file in one of them. Then at the same
 time `packets` (marked `bpf`, and of `netns` what is `apart`; in namespaces and a bpffs of its own, for there is one of
 each on a machine) and `regions` (the other `netns`), which take about as long. At last, one after the other with
 nothing beside it, what is marked `alone`: it measures times. Fails when any part does; the last line counts the tests
@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 # In the order of collection (see conftest.py), not by how many tests a file has.
-TOGETHER = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+TOGETHER = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 PARTS: dict[str, tuple[str, ...]] = {
     "together": (*TOGETHER, "-m", "not (alone or netns or bpf)", "tests"),
     "packets": ("-m", "(bpf and not netns or apart) and not alone", "tests"),

@@ -16,7 +16,7 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: were it left for the end, one of two processes would wait for the other."""
+    """The longest file first: were it left for the end, the other processes would wait for its."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/userspace/cases/"))
 
 

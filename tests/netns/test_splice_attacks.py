@@ -25,7 +25,7 @@ from userspace.lab.exec import connect, spawn
 from userspace.lab.lab import Lab
 from userspace.lab.topology import Topology
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 PORT = 9001
 ATTEMPTS = attempts()
 AT_ONCE = 100
