@@ -10,15 +10,17 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from errno import ENOENT
 from pathlib import Path
 
-from userspace.node.bpf_call import address, bpf, given, try_bpf
+from userspace.node.bpf_call import address, bpf, given, tell_bpf, try_bpf
 
 _MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _MAP_DELETE_ELEM = 1, 2, 3
 _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _MAP_GET_FD_BY_ID, _OBJ_GET_INFO_BY_FD = 6, 7, 10, 14, 15
 _MAP_LOOKUP_BATCH, _MAP_UPDATE_BATCH, _MAP_DELETE_BATCH = 24, 26, 27
 _LINK_CREATE, _LINK_UPDATE = 28, 29
 
+_element = struct.Struct("=IIQQQ").pack  # map_fd, nothing, key, value, flags
 _PROGRAM_MAPS = 64  # as many as the kernel lets a program use
 SK_STORAGE = 24  # enum bpf_map_type
 BPF_ANY, BPF_NOEXIST = 0, 1
@@ -115,26 +117,26 @@ def memory_locked(fd: int) -> int:
 def map_lookup(fd: int, key: bytes, value_size: int) -> bytes | None:
     """Return the value, or None when the key is absent. For per-CPU maps value_size covers every possible CPU."""
     key_in, value_out = given(key), ctypes.create_string_buffer(value_size)
-    try:
-        bpf(_MAP_LOOKUP_ELEM, struct.pack("=IIQQQ", fd, 0, address(key_in), address(value_out), 0))
-    except FileNotFoundError:
-        return None
-    return value_out.raw
+    errno = tell_bpf(_MAP_LOOKUP_ELEM, _element(fd, 0, address(key_in), address(value_out), 0))
+    if errno and errno != ENOENT:
+        raise OSError(errno, os.strerror(errno))
+    return None if errno else value_out.raw
 
 
 def map_update(fd: int, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
     key_in, value_in = given(key), given(value)
-    bpf(_MAP_UPDATE_ELEM, struct.pack("=IIQQQ", fd, 0, address(key_in), address(value_in), flags))
+    errno = tell_bpf(_MAP_UPDATE_ELEM, _element(fd, 0, address(key_in), address(value_in), flags))
+    if errno:
+        raise OSError(errno, os.strerror(errno))
 
 
 def map_delete(fd: int, key: bytes) -> bool:
     """Return whether the key was there."""
     key_in = given(key)
-    try:
-        bpf(_MAP_DELETE_ELEM, struct.pack("=IIQQQ", fd, 0, address(key_in), 0, 0))
-    except FileNotFoundError:
-        return False
-    return True
+    errno = tell_bpf(_MAP_DELETE_ELEM, _element(fd, 0, address(key_in), 0, 0))
+    if errno and errno != ENOENT:
+        raise OSError(errno, os.strerror(errno))
+    return not errno
 
 
 def _batch(command: int, fd: int, keys: int, values: int, count: int, in_batch: int = 0, out_batch: int = 0) -> int:
