@@ -96,7 +96,8 @@ def kept(lab: Lab, count: int, stack: contextlib.ExitStack) -> list[socket.socke
 
 def carried(lab: Lab, tunnels: list[socket.socket]) -> None:
     """Wait until the kernel has all of these, and no others."""
-    # One that the worker did not ask for at its first bytes, as it had 64 open questions, is asked for at its next.
+    # One that its worker could not ask for at its first bytes (it has yet to hear of the epoch, or 64 questions are
+    # open) is asked for at its next.
     assert not broken(tunnels, comes_back)
     eventually("all tunnels are spliced", lambda: metrics(lab, "gw1").get(OPAQUE, 0) == len(tunnels))
 

@@ -51,7 +51,7 @@ class HandingOver:
 
     def splice(self, worker: str, asked: SpliceRequest, client: socket.socket, endpoint: socket.socket) -> Held:
         """Return the splice; the sockets are its own then. Raises Refused, with both as they were."""
-        # Of bytes that nobody looks at, no configuration decides anything: they never come back either.
+        # No configuration decides anything of bytes that nobody looks at, and no epoch brings them back.
         if asked.kind is Kind.GUARDED and asked.edition != self._guard.edition:
             raise Refused("epoch")
         slot = self._table.take()

@@ -98,10 +98,11 @@ class Endpoint:
         self.port = 0
         self.speakers: list[Speaker] = []
         self.failures: list[BaseException] = []
+        self.context: ssl.SSLContext | None = None
         self._serving: Serving | None = None
 
-    async def open(self, tls: ssl.SSLContext | None = None) -> str:
-        self._serving = Serving(self._connected, tls=tls)
+    async def open(self) -> str:
+        self._serving = Serving(self._connected, tls=self.context)
         self.port = await self._serving.start()
         return f"127.0.0.1:{self.port}"
 

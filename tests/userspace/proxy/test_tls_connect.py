@@ -29,11 +29,11 @@ class TlsEndpoint(Endpoint):
         self.resumed: list[bool] = []
         self.context.sni_callback = lambda tls, name, context: self.names.append(name)
 
-    async def open(self, tls: ssl.SSLContext | None = None) -> str:
+    async def open(self) -> str:
         file = Path(self.folder) / "endpoint.pem"
         file.write_text(self.pem)
         self.context.load_cert_chain(file)
-        return await super().open(tls or self.context)
+        return await super().open()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.resumed.append(writer.get_extra_info("ssl_object").session_reused)
